@@ -1,0 +1,32 @@
+.PHONY: install demo test check bench lock clean
+PYTHON ?= python3
+BIN := .venv/bin
+
+install: .venv/installed
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/syncd demo
+
+test: check
+	$(BIN)/pytest -n auto
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: install
+	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
+
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --group dev \
+		--generate-hashes --no-annotate --no-header --upgrade -o requirements.lock
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

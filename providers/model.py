@@ -1,0 +1,146 @@
+"""What crosses the border between providers and syncd: frozen values, never dicts.
+
+A remote event is kept as its timing skeleton only: RFC 5545 text with UID, times, recurrence, transparency, status
+and our own participation. Titles, descriptions, locations and attendees never leave this package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Transparency = Literal["OPAQUE", "TRANSPARENT"]
+FbType = Literal["FREE", "BUSY", "BUSY_TENTATIVE", "BUSY_UNAVAILABLE", "WORKING_ELSEWHERE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open range of UTC instants."""
+
+    start_at: datetime
+    end_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """All that is needed to open an account; `secret` is the password, bearer token or token cache."""
+
+    url: str
+    username: str = ""
+    secret: str = ""
+    auth: Literal["auto", "basic", "digest", "bearer"] = "auto"
+    allow_private: bool = False
+    ca_file: str = ""
+    own_addresses: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.url!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this account's provider can do."""
+
+    incremental: bool
+    preconditions: bool
+    delivers_instances: bool = False
+    push: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCalendar:
+    """One calendar of an account; `remote_id` is the CalDAV collection's URL, Google's or Graph's id."""
+
+    remote_id: str
+    name: str
+    colour: str | None = None  # "#rrggbb"
+    tz: str | None = None  # IANA
+    can_write: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEvent:
+    """One remote resource: `skeleton` is a VCALENDAR reduced to timing, with all its components."""
+
+    remote_id: str
+    series_id: str
+    etag: str
+    skeleton: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A remote resource, or a part of one, that can't be understood; named without its title."""
+
+    remote_id: str
+    etag: str
+    reason: str
+    uid: str | None = None
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """A page of changes.
+
+    `complete` says the pages together list everything there is (a full pull); the last page alone has a `sync_token`,
+    None where the provider has none. `removed` are remote ids and empty in a full pull.
+    """
+
+    changed: tuple[RemoteEvent, ...]
+    removed: tuple[str, ...]
+    unreadable: tuple[Unreadable, ...]
+    complete: bool
+    sync_token: str | None = None
+    total: int | None = None  # resources in all pages together, where it is known
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One occurrence of a remote event, with UTC instants, and what decides whether it blocks."""
+
+    start_at: datetime
+    end_at: datetime
+    all_day: bool
+    transparency: Transparency
+    status: str  # CONFIRMED, TENTATIVE, CANCELLED
+    partstat: str | None  # our own; None where we aren't an attendee
+    fb_type: FbType | None  # what the provider says beyond TRANSP
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultationEvent:
+    """A consultation as it is written to a calendar: the fields that are ours, and no others."""
+
+    booking_id: str
+    start_at: datetime
+    end_at: datetime
+    title: str
+    description: str  # written at creation only: afterwards it is the person's
+    location: str | None
+    sequence: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """Where a written event is; `etag` as of the read or write this came from."""
+
+    calendar: str
+    remote_id: str
+    uid: str
+    etag: str | None = None
+    html_link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenEvent:
+    """One of our events as the server has it now."""
+
+    ref: EventRef
+    start_at: datetime
+    end_at: datetime
+    sequence: int
+    status: str
+    booking_id: str | None

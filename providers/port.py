@@ -1,0 +1,65 @@
+"""The port: what every provider promises. Each sentence is a test of `tests/conformance/`.
+
+Reading
+- `list_calendars` names every calendar with its zone and whether it can be written.
+- A full pull (`sync_token=None`) lists every resource once and ends with a sync token if `capabilities.incremental`.
+- A pull with that token lists what was created, changed or removed since, and nothing else when nothing was.
+- Pages may be empty; only the last one carries the sync token.
+- A token the server doesn't know raises `SyncTokenInvalid`, at the first page, before anything is listed.
+- Changes that happen during a pull are in it or in the next one, never in neither.
+- What can't be understood is in `unreadable` and the rest is listed all the same.
+- No title, description, location or foreign attendee is in any page.
+- A calendar that is gone raises `NotFound`; a wrong password raises `GrantRevoked`.
+
+Writing
+- `create` writes one event and returns its ref with the ETag.
+- `create` with an idempotency key that was used raises `AlreadyExists` and changes nothing.
+- `find` returns what `create` with that key made, or None.
+- `get` returns the event as it is now, or raises `NotFound`.
+- `update` changes the fields that are ours and keeps everything else, the UID included.
+- `update` with a stale ETag raises `ETagMismatch` and changes nothing; of a missing event it raises `NotFound`.
+- `delete` removes the event; of one that isn't there it succeeds.
+- `delete` with a stale ETag raises `ETagMismatch` and changes nothing.
+- No call notifies anyone.
+- Every call is safe to send again when its answer was lost.
+
+Everything raised is a `ProviderError`. Calls block; an instance is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from providers.model import (
+    Capabilities,
+    ChangePage,
+    ConsultationEvent,
+    EventRef,
+    RemoteCalendar,
+    Window,
+    WrittenEvent,
+)
+
+
+class Provider(Protocol):
+    """One account at one provider; see the module for what each call promises."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def list_calendars(self) -> list[RemoteCalendar]: ...
+
+    def changes(self, calendar: RemoteCalendar, sync_token: str | None, window: Window) -> Iterator[ChangePage]: ...
+
+    def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None: ...
+
+    def get(self, ref: EventRef) -> WrittenEvent: ...
+
+    def create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef: ...
+
+    def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef: ...
+
+    def delete(self, ref: EventRef, if_match: str | None) -> None: ...
+
+    def close(self) -> None: ...
