@@ -35,7 +35,8 @@ def key_text(path: Path) -> str:
 def value_text(value: object) -> str:
     """A value as in the file, shortened; of tables and addresses only what can't be secret.
 
-    An address is shown up to its host, without user and password. A file's address ("sqlite:///syncd.db") has no host and stays whole.
+    An address is shown up to its host, without user and password; a file's ("sqlite:///syncd.db") has no host and
+    stays whole.
     """
     text = json.dumps(_outline(value), ensure_ascii=False, default=str)
     text = _BEYOND_HOST.sub(r"\1/…", _USERINFO.sub(r"\1***@", text))

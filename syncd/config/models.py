@@ -41,7 +41,7 @@ def _titled_by_its_key(field: str) -> BeforeValidator:
 class Daemon(Table):
     """The process: its store, its clock-work, its bounds."""
 
-    database: f.DatabaseUrl = Field("sqlite:///syncd.db", validate_default=True)
+    database: f.DatabaseUrl = Field("sqlite:///syncd.db", validate_default=True, repr=False)
     public_url: f.BaseUrl = "http://127.0.0.1:8480"
     secret_key_file: f.FilePath = Field("secret.key", validate_default=True)
     sync_every: f.PositiveLength = 2 * MINUTE
@@ -179,7 +179,7 @@ class Account(Table):
     """One connection to a provider, with the calendars that matter."""
 
     provider: Literal["google", "microsoft", "caldav", "ics"] = Field(examples=["caldav"])
-    url: f.OptionalUrl = ""
+    url: f.OptionalUrl = Field("", repr=False)  # a feed's address is often all that keeps it private
     username: str = ""
     password_env: f.FromEnvironment | None = None
     auth: Literal["auto", "basic", "digest", "bearer"] = "auto"

@@ -1,0 +1,166 @@
+"""Seals what is stored, and makes the tokens and keys that others hold.
+
+Decides how secrets are kept at rest, and what a booking token and an API key look like. Refuses to know where sealed
+bytes are stored and what a token allows.
+
+The key file holds one key a line (32 bytes, url-safe base64; `#` begins a comment): the first seals, all of them open,
+so that a key is changed by putting a new one on top.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from syncd.errors import ConfigError, Mistake
+
+BOOKING_TOKEN_PREFIX = "bkt_"  # noqa: S105 - what tells tokens apart, not one of them
+API_KEY_PREFIX = "syncd_"
+
+_KEY = "daemon.secret_key_file"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Vault:
+    """The secret keys of one daemon; `path` is where they came from."""
+
+    path: Path
+    _fernet: MultiFernet
+    _token_keys: tuple[bytes, ...]
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool, new_key: Callable[[], bytes] = Fernet.generate_key) -> Vault:
+        """Reads the key file, or makes it where there is none and `create` says so.
+
+        `create` is for a first start only: with a database that is there already, a missing key file is a ConfigError,
+        never a new key. So are a file that others may read, and one without a usable key.
+        """
+        if create and not path.exists():
+            _make_key_file(path, new_key())
+        keys = _usable_keys(path, _read_key_file(path))
+        return cls(path, MultiFernet([Fernet(key) for key in keys]), tuple(_token_key(key) for key in keys))
+
+    def seal(self, secret: bytes | str) -> bytes:
+        """Encrypts and signs; text as UTF-8."""
+        return self._fernet.encrypt(secret.encode() if isinstance(secret, str) else secret)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """What was sealed; ConfigError if none of the keys opens it."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            raise _error(
+                self.path, "holds no key that opens what is stored: put back the key file this database was made with"
+            ) from None
+
+    def booking_token(self, booking_id: str, generation: int) -> str:
+        """The token of a booking's client; the same again for the same generation, so that it needn't be stored."""
+        return _booking_token(self._token_keys[0], booking_id, generation)
+
+    def is_booking_token(self, token: str, booking_id: str, generation: int) -> bool:
+        """Whether a token is this booking's, made with any of the keys; in constant time, whatever is wrong with it."""
+        right = [_booking_token(key, booking_id, generation) for key in self._token_keys]
+        return any(hmac.compare_digest(token.encode(errors="replace"), candidate.encode()) for candidate in right)
+
+
+def new_api_key(random: Callable[[int], bytes]) -> tuple[str, str]:
+    """A new API key: its id, which may be listed, and its text, which is shown once.
+
+    `random(n)` gives n random bytes, unguessable ones.
+    """
+    name = random(6).hex()
+    return f"key_{name}", f"{API_KEY_PREFIX}{name}_{_text(random(32))}"
+
+
+def hash_api_key(text: str) -> str:
+    """What is stored of an API key, in hex.
+
+    A plain SHA-256: 256 random bits can't be guessed, so there is nothing that salt or a slow hash would protect.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _booking_token(key: bytes, booking_id: str, generation: int) -> str:
+    return BOOKING_TOKEN_PREFIX + _text(hmac.digest(key, f"{booking_id}.{generation}".encode(), "sha256"))
+
+
+def _token_key(key: bytes) -> bytes:
+    # A key of its own for each use: what a token gives away can't help to open what is sealed (RFC 5869, 3.2).
+    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"syncd booking token")
+    return derive.derive(base64.urlsafe_b64decode(key))
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _make_key_file(path: Path, key: bytes) -> None:
+    """Complete or not at all: written aside, then linked to its name, which fails if another process was first."""
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as aside:  # mode 0600, O_EXCL
+            aside.write(key + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(aside.name, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _error(path, f"can't be made: {error.strerror}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_key_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise _error(path, f"may be read by others (mode {mode:04o}): run chmod 600 {path}")
+            return file.read()
+    except FileNotFoundError:
+        raise _error(
+            path, "isn't there, but the database is: put the key file back, what is stored can't be opened without it"
+        ) from None
+    except OSError as error:
+        raise _error(path, f"can't be read: {error.strerror}") from None
+
+
+def _usable_keys(path: Path, content: bytes) -> list[bytes]:
+    lines = [(number, line.strip()) for number, line in enumerate(content.splitlines(), 1)]
+    keys = [(number, line) for number, line in lines if line and not line.startswith(b"#")]
+    for number, key in keys:
+        if not _is_key(key):
+            raise _error(path, f"line {number} is no key: right are 32 bytes in url-safe base64, one key a line")
+    if not keys:
+        raise _error(path, "holds no key: put back the key file, or delete it if nothing was ever stored with it")
+    return [key for _, key in keys]
+
+
+def _is_key(text: bytes) -> bool:
+    try:
+        return len(base64.b64decode(text, altchars=b"-_", validate=True)) == 32
+    except binascii.Error:
+        return False
+
+
+def _error(path: Path, what: str) -> ConfigError:
+    return ConfigError(mistakes=[Mistake(_KEY, what, value=str(path))])
