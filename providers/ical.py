@@ -1,0 +1,325 @@
+"""iCalendar resources: read down to their timing skeleton.
+
+Decides what of a resource is kept (RFC 5545 reduced to times, recurrence, transparency, status and own participation),
+in one canonical spelling, and what is said about a component that can't be understood. Refuses to know what blocks, and
+to let a title, description, location, foreign attendee or any unlisted property through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from providers.errors import InvalidResponse
+from providers.ical_events import BUSY_STATUS, PARTSTAT, master_of
+from providers.ical_rules import TooManyInstances, parse_rule
+from providers.ical_text import Component, Line, parse
+from providers.ical_values import NotUnderstood, midnight, read_length, read_moment, to_utc
+from providers.ical_write import BOOKING, PRODID, change_event, write_event
+from providers.ical_zones import canonical, defined, iana_name, suffix_name, zone_named
+from providers.model import EventRef, RemoteEvent, Unreadable, WrittenEvent
+
+__all__ = ["Reduced", "change_event", "read_written", "reduce", "write_event"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
+_SHOWABLE_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,40}", re.ASCII)
+_SEQUENCE = re.compile(r"\d{1,9}", re.ASCII)
+_BOOKING_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
+# From what binds most to what binds least: two of our addresses invited to one event count as the more present one.
+_PARTSTATS = ("ACCEPTED", "TENTATIVE", "NEEDS-ACTION", "DELEGATED", "DECLINED")
+_WORDS = {
+    "TRANSP": ("OPAQUE", "TRANSPARENT"),
+    "STATUS": ("CONFIRMED", "TENTATIVE", "CANCELLED"),
+    BUSY_STATUS: ("FREE", "TENTATIVE", "BUSY", "OOF", "WORKINGELSEWHERE"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """What a resource comes down to; `event` is None where nothing in it is an event that can be understood."""
+
+    event: RemoteEvent | None
+    unreadable: tuple[Unreadable, ...]
+
+
+def reduce(text: str | bytes, *, remote_id: str, etag: str, own_addresses: frozenset[str]) -> Reduced:
+    """Reduce a resource to its timing skeleton; reducing a skeleton again changes nothing.
+
+    A component that can't be understood is named in `unreadable` and the rest is kept. `own_addresses` (with or without
+    mailto:, in any case) say which ATTENDEE's PARTSTAT is ours; where several are, the one that binds most. A time zone
+    that isn't known and not defined by the resource makes a component unreadable. Never raises.
+    """
+    calendars = [component for component in parse(text) if component.name == "VCALENDAR"]
+    if not calendars:
+        return Reduced(None, (Unreadable(remote_id, etag, "This is not an iCalendar object."),))
+    zones = _Zones.of(calendars)
+    own = frozenset(map(_address, own_addresses))
+    events = [event for calendar in calendars for event in calendar.parts_named("VEVENT")]
+    kept: list[list[str]] = []
+    unreadable: list[Unreadable] = []
+    for event in events:
+        try:
+            kept.append(list(_timing(event, zones, own)))
+        except (NotUnderstood, TooManyInstances) as error:
+            unreadable.append(Unreadable(remote_id, etag, str(error), _uid(event) or None, _shown_start(event)))
+    if not all(component.closed for component in (*calendars, *events)) and not unreadable:
+        unreadable.append(Unreadable(remote_id, etag, "The text ends before the calendar does."))
+    if not kept:
+        return Reduced(None, tuple(unreadable))
+    skeleton = _calendar(calendars, zones, kept)
+    uids = [uid for uid in map(_uid, events) if uid]
+    return Reduced(RemoteEvent(remote_id, uids[0] if uids else remote_id, etag, skeleton), tuple(unreadable))
+
+
+def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEvent:
+    """Return one of our events as a server has it now; the ref's UID is replaced by the written one.
+
+    `tz` is the calendar's zone, for an event that was made all-day or floating. Of a series it is the master's span.
+    Raises InvalidResponse where the event can't be understood.
+    """
+    reduced = reduce(text, remote_id=ref.remote_id, etag=ref.etag or "", own_addresses=frozenset())
+    if reduced.event is None:
+        reason = reduced.unreadable[0].reason if reduced.unreadable else "The resource holds no event."
+        raise InvalidResponse(reason, calendar=ref.calendar, remote_id=ref.remote_id)
+    master = master_of(reduced.event.skeleton, tz)
+    return WrittenEvent(
+        ref=replace(ref, uid=master.uid or ref.uid),
+        start_at=master.start_at,
+        end_at=master.end_at,
+        sequence=master.sequence,
+        status=master.status,
+        booking_id=master.booking_id,
+    )
+
+
+def _calendar(calendars: list[Component], zones: _Zones, events: list[list[str]]) -> str:
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}"]
+    preferred = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
+    name = preferred and iana_name(preferred.value.strip())
+    lines += [f"X-WR-TIMEZONE:{name}"] if name else []
+    for definition in zones.used.values():
+        lines += definition
+    for event in events:
+        lines += event
+    return "\r\n".join([*lines, "END:VCALENDAR", ""])
+
+
+def _timing(event: Component, zones: _Zones, own: frozenset[str]) -> Iterator[str]:
+    """Yield the lines of a VEVENT that are kept, in the canonical order. Raises NotUnderstood."""
+    if not event.closed:
+        raise NotUnderstood("The text ends in the middle of the event.")
+    yield "BEGIN:VEVENT"
+    uid = _uid(event)
+    if uid:
+        yield f"UID:{uid}"
+    yield from _recurrence_id(event, zones)
+    yield from _span(event, zones)
+    for line in event.every("RRULE"):
+        with _named("RRULE"):
+            yield f"RRULE:{parse_rule(line.value)}"
+    for name in ("RDATE", "EXDATE"):
+        for line in event.every(name):
+            yield from _dates(line, zones)
+    yield from _facts(event, own)
+    yield "END:VEVENT"
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say which property it was that can't be understood."""
+    try:
+        yield
+    except NotUnderstood as error:
+        if str(error).endswith("."):
+            raise
+        raise NotUnderstood(f"{name} {error}.") from error
+
+
+class _Stamp(NamedTuple):
+    """A DATE or DATE-TIME as it is written in a skeleton."""
+
+    params: str
+    written: str
+
+    def line(self, name: str) -> str:
+        return f"{name}{self.params}:{self.written}"
+
+
+@dataclass(slots=True)
+class _Zones:
+    """The zones of one resource: what it defines, and the definitions its events need."""
+
+    definitions: dict[str, Component]
+    used: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, calendars: list[Component]) -> _Zones:
+        found = [zone for calendar in calendars for zone in calendar.parts_named("VTIMEZONE")]
+        named = ((zone.first("TZID"), zone) for zone in reversed(found))
+        return cls({tzid.value.strip(): zone for tzid, zone in named if tzid is not None})
+
+    def name(self, tzid: str) -> str:
+        """Return the name a skeleton uses for a TZID. Raises NotUnderstood."""
+        known = iana_name(tzid)
+        if known is not None:
+            return known
+        if tzid in self.definitions:
+            return self._define(tzid)
+        known = suffix_name(tzid)
+        if known is None:
+            shown = f" {tzid}" if _SHOWABLE_ZONE.fullmatch(tzid) else ""
+            raise NotUnderstood(f"The time zone{shown} is not known, and the calendar doesn't define it.")
+        return known
+
+    def _define(self, tzid: str) -> str:
+        with _named("The VTIMEZONE of the event"):
+            try:
+                name, lines = canonical(self.definitions[tzid])
+            except TooManyInstances as error:
+                raise NotUnderstood("changes its offset too often") from error
+        self.used[name] = lines
+        return name
+
+    def zone(self, params: str) -> tzinfo:
+        """Return the zone of a stamp's parameters, UTC for those without."""
+        name = params.partition("TZID=")[2]
+        if name in self.used:
+            return defined("\r\n".join(self.used[name]))
+        return zone_named(name) if name else UTC
+
+
+def _stamp(line: Line, written: str, zones: _Zones) -> _Stamp:
+    """Spell a DATE or DATE-TIME canonically. Raises NotUnderstood."""
+    written = written.strip().upper()
+    if line.params.get("VALUE", "").upper() == "DATE":
+        written = written[:8]
+    if not isinstance(read_moment(written, UTC), datetime):
+        return _Stamp(";VALUE=DATE", written)
+    tzid = line.params.get("TZID", "")
+    if not tzid or written.endswith("Z"):
+        return _Stamp("", written)
+    name = zones.name(tzid)
+    return _Stamp("", f"{written}Z") if name == "UTC" else _Stamp(f";TZID={name}", written)
+
+
+def _recurrence_id(event: Component, zones: _Zones) -> Iterator[str]:
+    line = event.first("RECURRENCE-ID")
+    if line is None:
+        return
+    with _named("RECURRENCE-ID"):
+        future = ";RANGE=THISANDFUTURE" if line.params.get("RANGE", "").upper() == "THISANDFUTURE" else ""
+        yield _stamp(line, line.value, zones).line(f"RECURRENCE-ID{future}")
+
+
+def _span(event: Component, zones: _Zones) -> Iterator[str]:
+    """Yield DTSTART and what tells the end. Raises NotUnderstood."""
+    first, last, duration = (event.first(name) for name in ("DTSTART", "DTEND", "DURATION"))
+    if first is None:
+        raise NotUnderstood("DTSTART is missing.")
+    with _named("DTSTART"):
+        start = _stamp(first, first.value, zones)
+    yield start.line("DTSTART")
+    if last is not None:
+        with _named("DTEND"):
+            end = _stamp(last, last.value, zones)
+            if _is_before(end, start, zones):
+                raise NotUnderstood("is before DTSTART")
+        yield end.line("DTEND")
+    elif duration is not None:
+        with _named("DURATION"):
+            read_length(duration.value.strip().upper())
+        yield f"DURATION:{duration.value.strip().upper()}"
+
+
+def _is_before(end: _Stamp, start: _Stamp, zones: _Zones) -> bool:
+    """Compare on one wall clock where there is one; a floating and a fixed time may lie a day apart."""
+    if end.params == start.params and end.written.endswith("Z") == start.written.endswith("Z"):
+        return end.written < start.written
+    fixed = [stamp.written.endswith("Z") or "TZID=" in stamp.params for stamp in (end, start)]
+    doubt = timedelta(days=0 if fixed[0] == fixed[1] else 1)
+    return _instant(start, zones) - _instant(end, zones) > doubt
+
+
+def _instant(stamp: _Stamp, zones: _Zones) -> datetime:
+    zone = zones.zone(stamp.params)
+    moment = read_moment(stamp.written, zone)
+    return to_utc(moment if isinstance(moment, datetime) else midnight(moment, zone))
+
+
+def _dates(line: Line, zones: _Zones) -> Iterator[str]:
+    """Spell an RDATE or EXDATE, one line for each kind of value in it. Raises NotUnderstood."""
+    kinds: dict[str, list[str]] = {}
+    with _named(line.name):
+        for written in filter(str.strip, line.value.split(",")):
+            begin, slash, end = written.strip().upper().partition("/")
+            stamp = _stamp(line, begin, zones)
+            if slash:
+                stamp = _Stamp(f";VALUE=PERIOD{stamp.params}", f"{stamp.written}/{_period_end(line, end, zones)}")
+            kinds.setdefault(stamp.params, []).append(stamp.written)
+    yield from (f"{line.name}{params}:{','.join(values)}" for params, values in kinds.items())
+
+
+def _period_end(line: Line, written: str, zones: _Zones) -> str:
+    if not written.startswith(("P", "+", "-")):
+        return _stamp(line, written, zones).written
+    read_length(written)
+    return written
+
+
+def _facts(event: Component, own: frozenset[str]) -> Iterator[str]:
+    """Yield what decides whether it blocks, and whether it is ours."""
+    yield from _word(event, "TRANSP")
+    yield from _word(event, "STATUS")
+    sequence = event.first("SEQUENCE")
+    if sequence is not None and _SEQUENCE.fullmatch(sequence.value.strip()):
+        yield f"SEQUENCE:{int(sequence.value)}"
+    yield from _word(event, BUSY_STATUS)
+    partstat = _own_partstat(event, own)
+    if partstat is not None:
+        yield f"{PARTSTAT}:{partstat}"
+    booking = event.first(BOOKING)
+    if booking is not None and _BOOKING_ID.fullmatch(booking.value.strip()):
+        yield f"{BOOKING}:{booking.value.strip()}"
+
+
+def _word(event: Component, name: str) -> Iterator[str]:
+    """Yield a property whose value is one of few words; any other is as if it weren't there."""
+    line = event.first(name)
+    if line is not None and line.value.strip().upper() in _WORDS[name]:
+        yield f"{name}:{line.value.strip().upper()}"
+
+
+def _own_partstat(event: Component, own: frozenset[str]) -> str | None:
+    attendees = event.every("ATTENDEE")
+    reduced = event.first(PARTSTAT)
+    if not attendees and reduced is not None:
+        return _partstat(reduced.value)
+    ours = [line for line in attendees if {_address(line.value), _address(line.params.get("EMAIL", ""))} & own]
+    return min((_partstat(line.params.get("PARTSTAT", "")) for line in ours), key=_PARTSTATS.index, default=None)
+
+
+def _partstat(written: str) -> str:
+    """Read a PARTSTAT; one that isn't known is NEEDS-ACTION (RFC 5545 §3.2.12)."""
+    word = written.strip().upper()
+    return word if word in _PARTSTATS else "NEEDS-ACTION"
+
+
+def _address(written: str) -> str:
+    return written.strip().casefold().removeprefix("mailto:")
+
+
+def _uid(event: Component) -> str:
+    line = event.first("UID")
+    return _CONTROL.sub("", line.value).strip() if line is not None else ""
+
+
+def _shown_start(event: Component) -> str | None:
+    """Return DTSTART as written, unless it could be prose."""
+    line = event.first("DTSTART")
+    written = line.value.strip() if line is not None else ""
+    return written if _SHOWABLE_START.fullmatch(written) else None

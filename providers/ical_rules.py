@@ -1,0 +1,337 @@
+"""Recurrence rules: RRULE text → the wall times it names (RFC 5545 §3.3.10).
+
+Decides which dates and times a rule generates, and gives up on a rule that would never stop. Refuses to know UNTIL's
+zone, exceptions and overrides: `providers.recurrence` puts those together. Steps are taken on DTSTART's wall clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
+
+from providers.errors import InvalidResponse
+from providers.ical_values import NotUnderstood, read_moment, shift
+
+MAX_STEPS = 200_000
+
+_UNITS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
+_COARSE = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_BY_DAY = re.compile(r"([+-]?\d{1,3})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+_LAST_ORDINAL = date.max.toordinal()
+
+
+class TooManyInstances(InvalidResponse):
+    """A rule fires too often, or too seldom to be searched for: quarantine the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One RRULE, its parts in the order they are written in; `by_day` pairs an ordinal (0: every) and a weekday."""
+
+    freq: str
+    until: str | None = None
+    count: int | None = None
+    interval: int = 1
+    by_second: tuple[int, ...] = ()
+    by_minute: tuple[int, ...] = ()
+    by_hour: tuple[int, ...] = ()
+    by_day: tuple[tuple[int, int], ...] = ()
+    by_month_day: tuple[int, ...] = ()
+    by_year_day: tuple[int, ...] = ()
+    by_week_no: tuple[int, ...] = ()
+    by_month: tuple[int, ...] = ()
+    by_set_pos: tuple[int, ...] = ()
+    week_start: int = 0
+
+    def __str__(self) -> str:
+        """Return the rule as RRULE text, canonically."""
+        parts = [f"FREQ={self.freq}"]
+        parts += [f"UNTIL={self.until}"] if self.until else []
+        parts += [f"COUNT={self.count}"] if self.count else []
+        parts += [f"INTERVAL={self.interval}"] if self.interval != 1 else []
+        parts += [f"{key}={_joined(getattr(self, name))}" for key, name in _FIELDS.items() if getattr(self, name)]
+        parts += [f"WKST={_WEEKDAYS[self.week_start]}"] if self.week_start else []
+        return ";".join(parts)
+
+
+_FIELDS = {
+    "BYSECOND": "by_second",
+    "BYMINUTE": "by_minute",
+    "BYHOUR": "by_hour",
+    "BYDAY": "by_day",
+    "BYMONTHDAY": "by_month_day",
+    "BYYEARDAY": "by_year_day",
+    "BYWEEKNO": "by_week_no",
+    "BYMONTH": "by_month",
+    "BYSETPOS": "by_set_pos",
+}
+
+
+def _joined(values: tuple[int | tuple[int, int], ...]) -> str:
+    return ",".join(
+        str(value) if isinstance(value, int) else f"{value[0] or ''}{_WEEKDAYS[value[1]]}" for value in values
+    )
+
+
+def parse_rule(written: str) -> Rule:
+    """Read an RRULE; the form of UNTIL is left to whoever knows its zone.
+
+    A negative COUNT, which some programs write for 'no end', is none. Parts that begin with X- are left out. Raises
+    NotUnderstood, also for calendars that aren't Gregorian (RFC 7529).
+    """
+    parts = dict(_part(part) for part in written.upper().split(";") if part.strip())
+    if parts.get("RSCALE", "GREGORIAN") != "GREGORIAN" or parts.get("SKIP", "OMIT") != "OMIT":
+        raise NotUnderstood("counts in a calendar other than the Gregorian, or skips dates")
+    return Rule(
+        freq=_one_of(parts, "FREQ", (*_COARSE, *_UNITS)),
+        until=_until(parts),
+        count=_count(parts),
+        interval=_number("INTERVAL", parts.get("INTERVAL", "1"), 1, 10**9),
+        by_second=tuple(sorted({min(second, 59) for second in _numbers(parts, "BYSECOND", 0, 60)})),
+        by_minute=_numbers(parts, "BYMINUTE", 0, 59),
+        by_hour=_numbers(parts, "BYHOUR", 0, 23),
+        by_day=tuple(_weekday(item) for item in _items(parts, "BYDAY")),
+        by_month_day=_numbers(parts, "BYMONTHDAY", -31, 31),
+        by_year_day=_numbers(parts, "BYYEARDAY", -366, 366),
+        by_week_no=_numbers(parts, "BYWEEKNO", -53, 53),
+        by_month=_numbers(parts, "BYMONTH", 1, 12),
+        by_set_pos=_numbers(parts, "BYSETPOS", -366, 366),
+        week_start=_WEEKDAYS.index(_one_of({"WKST": "MO"} | parts, "WKST", _WEEKDAYS)),
+    )
+
+
+def _part(part: str) -> tuple[str, str]:
+    key, equals, value = part.partition("=")
+    if not equals:
+        raise NotUnderstood("has a part without a value")
+    return key.strip(), value.strip()
+
+
+def _one_of(parts: dict[str, str], key: str, allowed: tuple[str, ...]) -> str:
+    if parts.get(key) not in allowed:
+        raise NotUnderstood(f"has no {key} of {', '.join(allowed)}")
+    return parts[key]
+
+
+def _until(parts: dict[str, str]) -> str | None:
+    if "UNTIL" in parts:
+        try:
+            read_moment(parts["UNTIL"], UTC)
+        except NotUnderstood as error:
+            raise NotUnderstood("has an UNTIL that is neither a date nor a time") from error
+    return parts.get("UNTIL")
+
+
+def _count(parts: dict[str, str]) -> int | None:
+    count = _number("COUNT", parts["COUNT"], -(10**9), 10**9) if "COUNT" in parts else None
+    if count == 0:
+        raise NotUnderstood("has a COUNT of 0")
+    return count if count and count > 0 else None
+
+
+def _number(key: str, written: str, lowest: int, highest: int) -> int:
+    if not _NUMBER.fullmatch(written) or not lowest <= int(written) <= highest:
+        raise NotUnderstood(f"has a {key} that is not a number from {lowest} to {highest}")
+    return int(written)
+
+
+def _items(parts: dict[str, str], key: str) -> list[str]:
+    return [item.strip() for item in parts.get(key, "").split(",") if item.strip()]
+
+
+def _numbers(parts: dict[str, str], key: str, lowest: int, highest: int) -> tuple[int, ...]:
+    numbers = {_number(key, item, lowest, highest) for item in _items(parts, key)}
+    if lowest < 0 and 0 in numbers:
+        raise NotUnderstood(f"has a {key} of 0")
+    return tuple(sorted(numbers))
+
+
+def _weekday(item: str) -> tuple[int, int]:
+    match = _BY_DAY.fullmatch(item)
+    if match is None or abs(int(match[1] or 0)) > 53:
+        raise NotUnderstood("has a BYDAY that is not a weekday like MO or -1FR")
+    return int(match[1] or 0), _WEEKDAYS.index(match[2])
+
+
+def starts(rule: Rule, dtstart: datetime, *, first: datetime, last: datetime) -> Iterator[datetime]:
+    """Yield the wall times a rule names from about `first` to about `last`, in order, in DTSTART's zone.
+
+    All three share one zone. Without COUNT the search begins next to `first`; with it every instance is counted from
+    DTSTART. Some times before `first` may be among them. Raises TooManyInstances after MAX_STEPS periods.
+    """
+    full = _completed(rule, dtstart)
+    left = rule.count if rule.count is not None else -1
+    for step, period in enumerate(_periods(full, dtstart, first, last)):
+        if step > MAX_STEPS:
+            raise TooManyInstances("The recurrence rule fires too often to be followed.")
+        for start in _at_positions(full, period):
+            if start >= dtstart:
+                yield start
+                left -= 1
+            if left == 0:
+                return
+
+
+def _completed(rule: Rule, dtstart: datetime) -> Rule:
+    """Fill in what the rule leaves to DTSTART."""
+    fine = rule.freq in _UNITS
+    if rule.freq not in ("MINUTELY", "SECONDLY"):
+        rule = replace(rule, by_minute=rule.by_minute or (dtstart.minute,))
+    if rule.freq != "SECONDLY":
+        rule = replace(rule, by_second=rule.by_second or (dtstart.second,))
+    if not fine:
+        rule = replace(rule, by_hour=rule.by_hour or (dtstart.hour,))
+    if fine or rule.by_day or rule.by_month_day or rule.by_year_day:
+        return rule
+    if rule.freq == "WEEKLY" or rule.by_week_no:
+        return replace(rule, by_day=((0, dtstart.weekday()),))
+    if rule.freq == "YEARLY":
+        return replace(rule, by_month=rule.by_month or (dtstart.month,), by_month_day=(dtstart.day,))
+    return replace(rule, by_month_day=(dtstart.day,)) if rule.freq == "MONTHLY" else rule
+
+
+def _at_positions(rule: Rule, period: list[datetime]) -> list[datetime]:
+    """Apply BYSETPOS."""
+    if not rule.by_set_pos:
+        return period
+    size = len(period)
+    chosen = {position - 1 if position > 0 else size + position for position in rule.by_set_pos}
+    return [period[index] for index in sorted(chosen) if 0 <= index < size]
+
+
+def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> Iterator[list[datetime]]:
+    """Yield the times of each period (a year, a month, …, a second), before BYSETPOS."""
+    if rule.count is not None:
+        first = dtstart
+    if rule.freq in _UNITS:
+        yield from _ticks(rule, dtstart, first, last)
+        return
+    times = list(product(rule.by_hour, rule.by_minute, rule.by_second))
+    for days in _day_periods(rule, dtstart.date(), first.date(), last.date()):
+        yield [
+            datetime(day.year, day.month, day.day, *at, tzinfo=dtstart.tzinfo)
+            for day in days
+            if _passes(rule, day)
+            for at in times
+        ]
+
+
+def _steps(begin: int, first: int, last: int, interval: int) -> range:
+    """Count from `begin` by `interval` up to `last`, leaving out what ends before `first`."""
+    return range(begin + max(0, (first - begin) // interval) * interval, last + 1, interval)
+
+
+def _day_periods(rule: Rule, dtstart: date, first: date, last: date) -> Iterator[list[date]]:
+    """Yield the days each period offers, before the BY rules are asked."""
+    if rule.freq == "YEARLY":
+        for year in _steps(dtstart.year, first.year, last.year, rule.interval):
+            yield [day for month in rule.by_month or range(1, 13) for day in _month(rule, year, month)]
+    elif rule.freq == "MONTHLY":
+        begin, since, until = (12 * day.year + day.month - 1 for day in (dtstart, first, last))
+        for number in _steps(begin, since, until, rule.interval):
+            yield _month(rule, number // 12, number % 12 + 1)
+    elif rule.freq == "WEEKLY":
+        monday = dtstart.toordinal() - (dtstart.weekday() - rule.week_start) % 7
+        for number in _steps(monday, first.toordinal(), last.toordinal(), 7 * rule.interval):
+            yield [date.fromordinal(day) for day in range(max(number, 1), min(number + 7, _LAST_ORDINAL + 1))]
+    else:
+        for number in _steps(dtstart.toordinal(), first.toordinal(), last.toordinal(), rule.interval):
+            yield [date.fromordinal(number)]
+
+
+def _month(rule: Rule, year: int, month: int) -> list[date]:
+    length = _month_length(year, month)
+    days: set[int] | range = range(1, length + 1)
+    if rule.by_month_day:
+        days = {day if day > 0 else length + 1 + day for day in rule.by_month_day} & set(days)
+    return [date(year, month, day) for day in sorted(days)]
+
+
+def _month_length(year: int, month: int) -> int:
+    return 31 if month == 12 else (date(year, month + 1, 1) - date(year, month, 1)).days
+
+
+def _passes(rule: Rule, day: date) -> bool:
+    """Say whether every BY rule about days allows this one."""
+    return (
+        (not rule.by_month or day.month in rule.by_month)
+        and (not rule.by_month_day or _counted(*_in_month(day), rule.by_month_day))
+        and (not rule.by_year_day or _counted(*_in_year(day), rule.by_year_day))
+        and (not rule.by_week_no or _counted(*_week(day, rule.week_start), rule.by_week_no))
+        and (not rule.by_day or any(_is_weekday(rule, day, nth, weekday) for nth, weekday in rule.by_day))
+    )
+
+
+def _counted(position: int, length: int, allowed: tuple[int, ...]) -> bool:
+    """Say whether a position is allowed, counted from the front or, negative, from the back."""
+    return position in allowed or position - length - 1 in allowed
+
+
+def _in_month(day: date) -> tuple[int, int]:
+    return day.day, _month_length(day.year, day.month)
+
+
+def _in_year(day: date) -> tuple[int, int]:
+    begin = date(day.year, 1, 1).toordinal()
+    return day.toordinal() - begin + 1, date(day.year, 12, 31).toordinal() - begin + 1
+
+
+def _week(day: date, week_start: int) -> tuple[int, int]:
+    """Return the number of a day's week and of the last week of its year; a week belongs to the year of its 4th day."""
+    fourth = _fourth_day(day, week_start)
+    last = _fourth_day(date(fourth.year, 12, 28), week_start)
+    return (_in_year(fourth)[0] - 1) // 7 + 1, (_in_year(last)[0] - 1) // 7 + 1
+
+
+def _fourth_day(day: date, week_start: int) -> date:
+    ordinal = day.toordinal() - (day.weekday() - week_start) % 7 + 3
+    return date.fromordinal(min(max(ordinal, 1), _LAST_ORDINAL))
+
+
+def _is_weekday(rule: Rule, day: date, nth: int, weekday: int) -> bool:
+    if day.weekday() != weekday:
+        return False
+    if nth == 0 or rule.freq not in ("YEARLY", "MONTHLY"):
+        return True
+    position, length = _in_month(day) if rule.freq == "MONTHLY" or rule.by_month else _in_year(day)
+    return nth == (position - 1) // 7 + 1 or nth == -((length - position) // 7 + 1)
+
+
+def _ticks(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> Iterator[list[datetime]]:
+    """Yield the periods of an hourly, minutely or secondly rule, leaping over what a BY rule shuts out."""
+    step = timedelta(seconds=_UNITS[rule.freq] * rule.interval)
+    ticks = max(0, (first - dtstart) // step - 1)
+    while ticks <= (last - dtstart) // step:
+        tick = dtstart + ticks * step
+        opens = _shut_until(rule, tick)
+        if opens is None:
+            ticks += 1
+            yield _within(rule, tick)
+        else:
+            ticks += max(1, -((tick - opens) // step))
+            yield []
+
+
+def _shut_until(rule: Rule, tick: datetime) -> datetime | None:
+    """Return the next time at which a BY rule that shuts this period out may let one in; None if none does."""
+    if not _passes(rule, tick.date()):
+        return shift(tick.replace(hour=0, minute=0, second=0), timedelta(days=1))
+    if rule.by_hour and tick.hour not in rule.by_hour:
+        return shift(tick.replace(minute=0, second=0), timedelta(hours=1))
+    if rule.freq != "HOURLY" and rule.by_minute and tick.minute not in rule.by_minute:
+        return shift(tick.replace(second=0), timedelta(minutes=1))
+    if rule.freq == "SECONDLY" and rule.by_second and tick.second not in rule.by_second:
+        return shift(tick, timedelta(seconds=1))
+    return None
+
+
+def _within(rule: Rule, tick: datetime) -> list[datetime]:
+    """Return the times of one period that lets something in."""
+    minutes = rule.by_minute if rule.freq == "HOURLY" else (tick.minute,)
+    seconds = (tick.second,) if rule.freq == "SECONDLY" else rule.by_second
+    return [tick.replace(minute=minute, second=second) for minute, second in product(minutes, seconds)]

@@ -1,0 +1,206 @@
+"""Series → instances: a timing skeleton, asked for a window, answers in UTC.
+
+Decides how rules, RDATE, EXDATE and overrides (RECURRENCE-ID, also THISANDFUTURE) become instances. Refuses to know
+which of them block, and the host's zone. A series that would give more than MAX_INSTANCES in one window is an error,
+never a part of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import chain
+from typing import cast
+
+from providers.ical_events import Part, read_parts, text_of
+from providers.ical_rules import Rule, TooManyInstances, parse_rule, starts
+from providers.ical_text import Line
+from providers.ical_values import Length, in_zone, midnight, read_length, read_moment, shift, to_utc
+from providers.model import Instance, Window
+
+__all__ = ["MAX_INSTANCES", "TooManyInstances", "instances"]
+
+MAX_INSTANCES = 50_000
+
+# A wall clock is less than a day away from UTC, so a search wider by this misses nothing.
+_MARGIN = timedelta(days=2)
+
+
+def instances(skeleton: str, window: Window, tz: str) -> list[Instance]:
+    """Return the instances whose span meets the half-open window, in UTC, by start.
+
+    One of no length is among them if it starts in the window; a cancelled one is, with that status. `tz` (IANA) is the
+    calendar's zone, where a DATE runs from midnight to midnight; a floating time is in the skeleton's X-WR-TIMEZONE,
+    else in `tz`. Raises TooManyInstances for a series of more than MAX_INSTANCES in the window, InvalidResponse for
+    what isn't a skeleton, ValueError for an unknown `tz`.
+    """
+    parts = read_parts(skeleton, tz)
+    if len(parts) == 1 and not parts[0].recurs:
+        found: Iterable[Instance] = [parts[0].instance(parts[0].start)]
+    else:
+        found = chain.from_iterable(_series(series, window) for series in _by_uid(parts))
+    return sorted((one for one in found if _meets(one, window)), key=lambda one: (one.start_at, one.end_at))
+
+
+def _meets(one: Instance, window: Window) -> bool:
+    starts_in_time = one.start_at < window.end_at
+    return starts_in_time and (one.end_at > window.start_at or one.start_at == one.end_at == window.start_at)
+
+
+def _by_uid(parts: list[Part]) -> Iterable[list[Part]]:
+    series: dict[str | None, list[Part]] = {}
+    for part in parts:
+        series.setdefault(text_of(part.component, "UID"), []).append(part)
+    return series.values()
+
+
+@dataclass(frozen=True, slots=True)
+class _Exceptions:
+    """What a master's rules don't give: excluded instants and days, and the overrides by the instant they replace."""
+
+    instants: frozenset[datetime]
+    days: frozenset[date]
+    overrides: dict[datetime, Part]
+
+    def exclude(self, start: datetime) -> bool:
+        return to_utc(start) in self.instants or start.date() in self.days
+
+
+def _series(parts: list[Part], window: Window) -> Iterator[Instance]:
+    """Yield the instances of the components of one UID. Raises TooManyInstances.
+
+    Of several masters the highest SEQUENCE counts, and all that share it: what may be two events must block as two.
+    """
+    masters = [part for part in parts if part.recurrence_id is None]
+    newest = max((part.sequence for part in masters), default=0)
+    masters = [part for part in masters if part.sequence == newest]
+    overrides = [part for part in parts if part.recurrence_id is not None]
+    for master in masters:
+        yield from _regular(master, _exceptions(master, overrides), window)
+    anchor = masters[0] if masters else overrides[0]
+    exceptions = _exceptions(anchor, overrides)
+    for override in exceptions.overrides.values():
+        if not exceptions.exclude(_replaced(override, anchor)):
+            yield override.instance(override.start)
+
+
+def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:
+    excluded = [
+        master.places.moment(line, written)
+        for line in master.component.every("EXDATE")
+        for written in line.value.split(",")
+    ]
+    by_day = [moment for moment in excluded if not isinstance(moment, datetime)]
+    aligned = [_aligned(moment, master) for moment in excluded if isinstance(moment, datetime)]
+    replacing: dict[datetime, Part] = {}
+    for override in sorted(overrides, key=lambda part: part.sequence):
+        replacing[to_utc(_replaced(override, master))] = override
+    return _Exceptions(frozenset(map(to_utc, aligned)), frozenset(by_day), replacing)
+
+
+def _replaced(override: Part, master: Part) -> datetime:
+    return _aligned(cast("date | datetime", override.recurrence_id), master)
+
+
+def _aligned(moment: date | datetime, master: Part) -> datetime:
+    """Put an EXDATE, RDATE or RECURRENCE-ID of another kind than DTSTART where the instance it means starts.
+
+    A DATE means the instance of that day. A time that means a day is that day if it is a midnight, else the day on
+    which it falls in the calendar's zone.
+    """
+    if not isinstance(moment, datetime):
+        return datetime.combine(moment, master.start.time(), tzinfo=master.zone)
+    if not master.facts.all_day:
+        return moment
+    zone = master.places.dates
+    at_midnight = not (moment.hour or moment.minute or moment.second)
+    return midnight((moment if at_midnight else in_zone(moment, zone)).date(), zone)
+
+
+def _regular(master: Part, exceptions: _Exceptions, window: Window) -> Iterator[Instance]:
+    """Yield what the master gives where no override stands, each by the THISANDFUTURE override in force there."""
+    futures = sorted((at, part) for at, part in exceptions.overrides.items() if part.and_future)
+    periods = _periods(master)
+    for at, start in _starts(master, periods, futures, window).items():
+        if at in exceptions.overrides or exceptions.exclude(start):
+            continue
+        governing = next((pair for pair in reversed(futures) if pair[0] < at), None)
+        if governing is None:
+            yield master.instance(start, periods.get(at))
+        else:
+            yield governing[1].instance(_moved(start, *governing))
+
+
+def _moved(start: datetime, replaced: datetime, override: Part) -> datetime:
+    """Move an instance as a THISANDFUTURE override moved the one it replaced, on its wall clock (RFC 5545 §3.2.13)."""
+    moved = shift(in_zone(start, override.zone), _distance(replaced, override))
+    return midnight(moved.date(), override.zone) if override.facts.all_day else moved
+
+
+def _distance(replaced: datetime, override: Part) -> timedelta:
+    return override.start - in_zone(replaced, override.zone)
+
+
+def _periods(master: Part) -> dict[datetime, Length]:
+    """Return how long the instances last whose RDATE says so, by the instant at which they start."""
+    lengths = {}
+    for line in master.component.every("RDATE"):
+        for begin, slash, end in (written.partition("/") for written in line.value.split(",")):
+            if slash:
+                at = to_utc(master.places.start(master.places.moment(line, begin)))
+                lengths[at] = _period_length(at, line, end, master)
+    return lengths
+
+
+def _period_length(at: datetime, line: Line, end: str, master: Part) -> Length:
+    if end.startswith(("P", "+")):
+        return read_length(end)
+    ends_at = to_utc(master.places.start(master.places.moment(line, end)))
+    return Length(exact=max(timedelta(0), ends_at - at))
+
+
+def _starts(
+    master: Part, periods: dict[datetime, Length], futures: list[tuple[datetime, Part]], window: Window
+) -> dict[datetime, datetime]:
+    """Return the starts that may give an instance in the window, by their instant, on their own wall clocks."""
+    lengths = (master.length, *(part.length for _, part in futures), *periods.values())
+    reach = _MARGIN + max((abs(_distance(*pair)) for pair in futures), default=timedelta(0))
+    longest = max(timedelta(days=length.days) + length.exact for length in lengths)
+    first, last = shift(window.start_at, -longest - reach), shift(window.end_at, reach)
+    rules = [parse_rule(line.value) for line in master.component.every("RRULE")]
+    found = {to_utc(start): start for start in _named_starts(master, rules)}
+    for start in chain.from_iterable(_ruled(rule, master, first, last) for rule in rules):
+        found[to_utc(start)] = start
+        if len(found) > MAX_INSTANCES:
+            raise TooManyInstances(f"The series has more than {MAX_INSTANCES} instances in the time asked about.")
+    return found
+
+
+def _named_starts(master: Part, rules: list[Rule]) -> Iterator[datetime]:
+    """Yield DTSTART, unless every rule ended before it, and the RDATEs."""
+    ends = [_until(rule, master) for rule in rules]
+    if not ends or any(end is None or end >= to_utc(master.start) for end in ends):
+        yield master.start
+    for line in master.component.every("RDATE"):
+        for begin, slash, _ in (written.partition("/") for written in line.value.split(",")):
+            moment = master.places.moment(line, begin)
+            yield master.places.start(moment) if slash else _aligned(moment, master)
+
+
+def _ruled(rule: Rule, master: Part, first: datetime, last: datetime) -> Iterator[datetime]:
+    until = _until(rule, master)
+    if until is not None:
+        last = min(last, shift(until, _MARGIN))
+    bounds = {"first": in_zone(first, master.zone), "last": in_zone(last, master.zone)}
+    yield from (s for s in starts(rule, master.start, **bounds) if until is None or to_utc(s) <= until)
+
+
+def _until(rule: Rule, master: Part) -> datetime | None:
+    """Return the last instant at which the rule may fire: UNTIL, read in DTSTART's zone, a DATE being the whole day."""
+    if rule.until is None:
+        return None
+    moment = read_moment(rule.until, master.zone)
+    if isinstance(moment, datetime):
+        return to_utc(_aligned(moment, master))
+    return to_utc(datetime.combine(moment, time.max, tzinfo=master.zone))
