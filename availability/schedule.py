@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from operator import le, lt
 from typing import NamedTuple, NoReturn
 
 from availability import zones
-from availability.zones import DAY, Segment
+from availability.zones import DAY
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _EPOCH = date(1970, 1, 1).toordinal()
-_ALIGN = 8  # openings are kept for whole runs of this many days, so that windows a little apart share them
 _KEPT_AT_MOST = 64
 _RANGE = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -95,8 +95,7 @@ class Schedule:
 
     def openings(self, window: tuple[int, int]) -> Openings:
         """All ranges that meet the window of instants, and a few days more on either side; remembered."""
-        first = (window[0] // DAY - 3) // _ALIGN * _ALIGN
-        last = -((window[1] // DAY + 3) // -_ALIGN) * _ALIGN
+        first, last = window[0] // DAY - 3, window[1] // DAY + 3
         kept = self._kept.get((first, last))
         if kept is None:
             kept = self._open(first, last)
@@ -116,17 +115,14 @@ class Schedule:
 
     def _open(self, first: int, last: int) -> Openings:
         hours = self._hours(first, last)
-        extent = max((close for ranges in hours for _, close in ranges), default=DAY)
         found: list[tuple[int, int, int]] = []
         done = first
-        for run_start, run_end, offset in _plain_days(
-            zones.segments(self.tz, (first - 2) * DAY, (last + 3) * DAY), extent
-        ):
+        for run_start, run_end, offset in zones.plain_days(self.tz, first, last):
             start, end = min(max(run_start, done), last), min(run_end, last)
             found += self._odd(hours, first, done, start)
             found += [
-                (day * DAY + opened - offset, day * DAY + closed - offset, day)
-                for day in range(start, end)
+                (midnight + opened, midnight + closed, day)
+                for day, midnight in enumerate(range(start * DAY - offset, end * DAY - offset, DAY), start)
                 for opened, closed in hours[day - first]
             ]
             done = max(start, end)
@@ -135,7 +131,8 @@ class Schedule:
 
     def _hours(self, first: int, last: int) -> list[tuple[Range, ...]]:
         """The ranges of the dates from first up to last."""
-        hours = [self.weekly[(day + 3) % 7] for day in range(first, last)]
+        weekday = (first + 3) % 7
+        hours = list(self.weekly * ((last - first) // 7 + 2))[weekday : weekday + last - first]
         for entry in self.on:
             for day in range(max(first, entry.first), min(last, entry.last + 1)):
                 hours[day - first] = entry.ranges
@@ -156,26 +153,16 @@ def day_number(day: date) -> int:
     return day.toordinal() - _EPOCH
 
 
-def _plain_days(around: Iterable[Segment], extent: int) -> Iterator[tuple[int, int, int]]:
-    """Runs of days, with their offset, on which each wall time up to `extent` past midnight is read exactly once."""
-    segments = list(around)
-    offsets = [segments[0].offset, *(segment.offset for segment in segments), segments[-1].offset]
-    for index, (start, end, offset) in enumerate(segments):
-        low = start + max(offset, offsets[index])
-        high = end + min(offset, offsets[index + 2])
-        yield -(low // -DAY), (high - extent - 1) // DAY + 1, offset
-
-
 def _openings(found: list[tuple[int, int, int]]) -> Openings:
-    opens = [opened for opened, _, _ in found]
-    closes = [closed for _, closed, _ in found]
-    plain = all(closed <= opened for closed, opened in zip(closes, opens[1:], strict=False))
-    return Openings(opens, closes, [day for _, _, day in found], _reach(opens, closes), plain)
+    opens, closes, days = zip(*found, strict=True) if found else ((), (), ())
+    if all(map(lt, closes, opens[1:])):
+        return Openings(opens, closes, days, reach=closes, plain=True)
+    return Openings(opens, closes, days, _reach(opens, closes), plain=all(map(le, closes, opens[1:])))
 
 
-def _reach(opens: list[int], closes: list[int]) -> list[int]:
+def _reach(opens: Sequence[int], closes: Sequence[int]) -> list[int]:
     """For each range the end of the united range it is part of."""
-    reach = closes.copy()
+    reach = list(closes)
     united, furthest = 0, 0
     for index, closed in enumerate(closes):
         if index and opens[index] > furthest:

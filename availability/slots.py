@@ -12,18 +12,16 @@ Each rule is one function, asked by the listing about spans of starts and by `ex
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Literal, NamedTuple
 
 from availability import intervals, zones
 from availability.busy import Busy
 from availability.intervals import Spans
 from availability.rules import BookingRules
-from availability.schedule import Schedule
+from availability.schedule import Openings, Schedule
 from availability.zones import DAY
 
 Code = Literal[
@@ -150,13 +148,10 @@ def valid_until(situation: Situation, duration: int, window: Window) -> int | No
     are the caller's to add.
     """
     rules = situation.rules
-    leaves = first_slot(situation, duration, window)
+    changes = [start - rules.minimum_notice + 1 for start in open_slots(situation, duration, window)[:1]]
     _, high = rules.booking_window(situation.now)
-    enters = None
-    if rules.minimum_notice < rules.horizon:
-        enters = _first(situation, duration, max(high, window[0]), window[1])
-    changes = [] if leaves is None else [leaves - rules.minimum_notice + 1]
-    if enters is not None:
+    enters = _first(situation, duration, max(high, window[0]), window[1])
+    if enters is not None and rules.minimum_notice < rules.horizon:
         changes.append(enters - rules.horizon + 1)
     return min(changes, default=None)
 
@@ -189,36 +184,53 @@ def _check_offered(situation: Situation, duration: int) -> None:
 
 def _starts(situation: Situation, duration: int, low: int, high: int) -> list[int]:
     """All starts in `[low, high)`, whatever the booking window says."""
-    if low >= high or situation.stale or not situation.rules.active:
+    rules = situation.rules
+    if low >= high or situation.stale or not rules.active or _limits_of_nought(rules):
         return []
-    hours = situation.schedule.openings((low, high + duration))
-    starts, ends = _room(situation, duration, low, high)
-    increment, count = situation.rules.increment, len(starts)
-    runs: list[range] = []
+    found = _grid(situation, duration, low // DAY * DAY, -(high // -DAY) * DAY)
+    at, stop = bisect_left(found, low), bisect_left(found, high)
+    starts: list[int] = []
+    for begin, end in zip(*_taken(situation, duration), strict=True):
+        hole = bisect_left(found, begin, at, stop)
+        starts += found[at:hole]
+        at = bisect_left(found, end, hole, stop)
+    return starts + found[at:stop]
+
+
+def _grid(situation: Situation, duration: int, low: int, high: int) -> list[int]:
+    """The starts that set hours and outside busy time allow, at least those in `[low, high)`.
+
+    Both seldom change while claims and the time do, so this is kept with the busy time.
+    """
+    schedule, rules = situation.schedule, situation.rules
+    before, after, increment = rules.buffer_before, duration + rules.buffer_after, rules.increment
+    return situation.busy.recall(
+        (schedule, increment, duration, before, after, low, high),
+        lambda: _lay_out(
+            schedule.openings((low, high + duration)),
+            situation.busy.room(before, after),
+            duration,
+            increment,
+            (low, high),
+        ),
+    )
+
+
+def _lay_out(hours: Openings, room: Spans, duration: int, increment: int, window: Window) -> list[int]:
+    starts, ends = room
+    count = len(starts)
+    found: list[int] = []
     for opened, closed, reach in zip(hours.opens, hours.closes, hours.reach, strict=True):
+        if closed <= window[0] or opened >= window[1]:
+            continue
         stop = closed if closed + duration <= reach else reach - duration + 1
         at = bisect_right(ends, opened)
         while at < count and (first := starts[at]) < stop:
             end = ends[at]
             first = first + (opened - first) % increment if first > opened else opened
-            runs.append(range(first, end if end < stop else stop, increment))
+            found += range(first, end if end < stop else stop, increment)
             at += 1
-    found = chain.from_iterable(runs)
-    return list(found) if hours.plain else sorted(set(found))
-
-
-def _room(situation: Situation, duration: int, low: int, high: int) -> Spans:
-    """The instants in `[low, high)` that busy time, claims and limits leave to a start."""
-    rules = situation.rules
-    room = situation.busy.room(rules.buffer_before, duration + rules.buffer_after)
-    first, last = bisect_right(room.ends, low), bisect_left(room.starts, high)
-    if first >= last:
-        return intervals.EMPTY
-    starts, ends = list(room.starts[first:last]), list(room.ends[first:last])
-    starts[0], ends[-1] = max(starts[0], low), min(ends[-1], high)
-    taken = [_taken(claim, rules, duration) for claim in situation.claims]
-    taken += _full_spans(situation)
-    return intervals.subtract(Spans(starts, ends), intervals.of(taken)) if taken else Spans(starts, ends)
+    return found if hours.plain else sorted(set(found))
 
 
 def _first(situation: Situation, duration: int, low: int, high: int) -> int | None:
@@ -234,52 +246,70 @@ def _first(situation: Situation, duration: int, low: int, high: int) -> int | No
 # The rules
 
 
-def _taken(claim: Claim, rules: BookingRules, duration: int) -> tuple[int, int]:
+def _taken(situation: Situation, duration: int) -> Spans:
+    """The starts that claims and limits leave no room for."""
+    rules = situation.rules
+    lows, highs = _full_spans(situation)
+    for claim in situation.claims:
+        low, high = _taken_by(claim, rules, duration)
+        lows.append(low)
+        highs.append(high)
+    return intervals.union(lows, highs)
+
+
+def _taken_by(claim: Claim, rules: BookingRules, duration: int) -> tuple[int, int]:
     """The starts a claim leaves no room for: the gap is the larger of the earlier's after and the later's before."""
-    ahead = max(rules.buffer_after, claim.buffer_before)
-    behind = max(rules.buffer_before, claim.buffer_after)
+    ahead = rules.buffer_after if rules.buffer_after > claim.buffer_before else claim.buffer_before
+    behind = rules.buffer_before if rules.buffer_before > claim.buffer_after else claim.buffer_after
     return claim.start - duration - ahead + 1, claim.end + behind
 
 
+def _limits_of_nought(rules: BookingRules) -> bool:
+    return 0 in (rules.daily_limit, rules.weekly_limit, rules.freelancer_daily_limit, rules.freelancer_weekly_limit)
+
+
+def _unlimited(rules: BookingRules) -> bool:
+    own, every = (rules.daily_limit, rules.weekly_limit), (rules.freelancer_daily_limit, rules.freelancer_weekly_limit)
+    return own == every == (None, None)
+
+
+def _full_spans(situation: Situation) -> tuple[list[int], list[int]]:
+    """The starts and the ends of the days whose own or whose week's limit is reached."""
+    days, weeks = _full_days(situation)
+    days.update(day for week in weeks for day in range(week * 7 - 3, week * 7 + 4))
+    starts: list[int] = []
+    ends: list[int] = []
+    for day in days:
+        span = zones.day_spans(situation.tz, day)
+        starts += span.starts
+        ends += span.ends
+    return starts, ends
+
+
 def _full_days(situation: Situation) -> tuple[set[int], set[int]]:
-    """The local days, and the weeks, whose limits are reached; weeks are counted from the Monday before the epoch."""
-    rules, tz = situation.rules, situation.tz
-    days = [(zones.local_day(tz, claim.start), claim.consultation) for claim in situation.claims]
-    weeks = [(_week(day), consultation) for day, consultation in days]
-    own = situation.consultation
+    """The local days, and the weeks, whose limits are reached; weeks are numbered from the Monday before the epoch."""
+    rules, claims = situation.rules, situation.claims
+    if _unlimited(rules) or not claims:
+        return set(), set()
+    every = zones.local_days(situation.tz, [claim.start for claim in claims])
+    mine = situation.consultation
+    own = sorted(day for day, claim in zip(every, claims, strict=True) if claim.consultation == mine)
+    every.sort()
     return (
-        _full(days, own, rules.daily_limit, rules.freelancer_daily_limit),
-        _full(weeks, own, rules.weekly_limit, rules.freelancer_weekly_limit),
+        _full(own, rules.daily_limit) | _full(every, rules.freelancer_daily_limit),
+        _full(_weeks(own), rules.weekly_limit) | _full(_weeks(every), rules.freelancer_weekly_limit),
     )
 
 
-def _full(counted: list[tuple[int, str]], own: str, limit: int | None, over_all: int | None) -> set[int]:
-    full: set[int] = set()
-    if limit is not None:
-        mine = Counter(when for when, consultation in counted if consultation == own)
-        full.update(when for when, count in mine.items() if count >= limit)
-    if over_all is not None:
-        full.update(when for when, count in Counter(when for when, _ in counted).items() if count >= over_all)
-    return full
+def _weeks(days: list[int]) -> list[int]:
+    return [(day + 3) // 7 for day in days]
 
 
-def _full_spans(situation: Situation) -> list[tuple[int, int]]:
-    """The instants of full days and weeks; all there are where a limit is 0."""
-    if _never(situation.rules, "daily") or _never(situation.rules, "weekly"):
-        return [(-(1 << 61), 1 << 61)]
-    days, weeks = _full_days(situation)
-    days.update(day for week in weeks for day in range(week * 7 - 3, week * 7 + 4))
-    return [span for day in days for span in zones.day_spans(situation.tz, day).pairs()]
-
-
-def _never(rules: BookingRules, unit: Literal["daily", "weekly"]) -> bool:
-    if unit == "daily":
-        return 0 in (rules.daily_limit, rules.freelancer_daily_limit)
-    return 0 in (rules.weekly_limit, rules.freelancer_weekly_limit)
-
-
-def _week(day: int) -> int:
-    return (day + 3) // 7
+def _full(counted: list[int], limit: int | None) -> set[int]:
+    """What occurs `limit` times or more in a sorted list."""
+    if not limit:
+        return set()
+    return {first for first, last in zip(counted, counted[limit - 1 :], strict=False) if first == last}
 
 
 # The same rules, asked about one start
@@ -320,7 +350,7 @@ def _why_busy(situation: Situation, duration: int, start: int) -> Iterator[Reaso
 
 def _why_claims(situation: Situation, duration: int, start: int) -> Iterator[Reason]:
     for claim in situation.claims:
-        low, high = _taken(claim, situation.rules, duration)
+        low, high = _taken_by(claim, situation.rules, duration)
         if not low <= start < high:
             continue
         overlaps = claim.start < start + duration and claim.end > start
@@ -329,9 +359,10 @@ def _why_claims(situation: Situation, duration: int, start: int) -> Iterator[Rea
 
 
 def _why_limits(situation: Situation, start: int) -> Iterator[Reason]:
+    rules = situation.rules
     days, weeks = _full_days(situation)
     day = zones.local_day(situation.tz, start)
-    if day in days or _never(situation.rules, "daily"):
+    if day in days or 0 in (rules.daily_limit, rules.freelancer_daily_limit):
         yield Reason("daily_limit")
-    if _week(day) in weeks or _never(situation.rules, "weekly"):
+    if (day + 3) // 7 in weeks or 0 in (rules.weekly_limit, rules.freelancer_weekly_limit):
         yield Reason("weekly_limit")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zoneinfo
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -42,7 +42,7 @@ def pin() -> None:
     """Make zoneinfo read the tzdata package before the host's files, so that every machine offers the same slots."""
     zoneinfo.reset_tzpath(())
     ZoneInfo.clear_cache()
-    for remembered in (_changes, _segments, day_spans):
+    for remembered in (_changes, _segments, _plain_days, day_spans):
         remembered.cache_clear()
 
 
@@ -70,6 +70,18 @@ def local_day(key: str, instant: int) -> int:
     return (instant + offset_at(key, instant)) // DAY
 
 
+def local_days(key: str, instants: Sequence[int]) -> list[int]:
+    """The local dates of many instants, in days since 1970-01-01."""
+    if not instants:
+        return []
+    around = segments(key, min(instants), max(instants) + 1)
+    if len(around) == 1:
+        offset = around[0].offset
+        return [(instant + offset) // DAY for instant in instants]
+    starts, offsets = [segment.start for segment in around], [segment.offset for segment in around]
+    return [(instant + offsets[bisect_right(starts, instant) - 1]) // DAY for instant in instants]
+
+
 def earliest(key: str, wall: int) -> int:
     """The first instant at which the clock reads a wall time; for one it never reads, the instant it jumps over it."""
     return _readings(key, wall)[0]
@@ -78,6 +90,14 @@ def earliest(key: str, wall: int) -> int:
 def latest(key: str, wall: int) -> int:
     """The last instant at which the clock reads a wall time; for one it never reads, the instant it jumps over it."""
     return _readings(key, wall)[-1]
+
+
+def plain_days(key: str, first: int, last: int) -> tuple[tuple[int, int, int], ...]:
+    """Runs `[first, last)` of dates, with their offset, on which and on the next every wall time is read exactly once.
+
+    They cover the dates asked about, apart from the few around a change of offset, and go beyond them.
+    """
+    return _plain_days(key, (first - 2) * DAY // _BLOCK, (last + 3) * DAY // _BLOCK)
 
 
 @lru_cache(maxsize=4096)
@@ -109,6 +129,17 @@ def _segments(key: str, first: int, last: int) -> tuple[Segment, ...]:
                 found.append(Segment(start, start, offset))
     ends = [*(segment.start for segment in found[1:]), (last + 1) * _BLOCK]
     return tuple(segment._replace(end=end) for segment, end in zip(found, ends, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _plain_days(key: str, first: int, last: int) -> tuple[tuple[int, int, int], ...]:
+    around = _segments(key, first, last)
+    offsets = [around[0].offset, *(segment.offset for segment in around), around[-1].offset]
+    edges = [
+        (start + max(before, offset), end + min(offset, after), offset)
+        for before, (start, end, offset), after in zip(offsets, around, offsets[2:], strict=False)
+    ]
+    return tuple((-(low // -DAY), high // DAY - 1, offset) for low, high, offset in edges)
 
 
 @lru_cache(maxsize=4096)
