@@ -1,0 +1,123 @@
+"""From whatever address a person typed to the calendars of the account and its own addresses.
+
+The address may be a server's root, a principal, a calendar home, or one calendar, which then is all there is. Decides
+which hrefs are followed (only within the account's scope). Refuses to know events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from caldav.elements import cdav, dav
+from caldav.lib import error as failures
+from lxml.etree import LxmlError  # type: ignore[import-untyped]
+
+from providers.caldav import wire
+from providers.caldav.server import Server
+from providers.errors import GrantRevoked, InvalidResponse, NotFound
+from providers.model import RemoteCalendar
+
+_EVERYTHING = (*wire.ACCOUNT_PROPERTIES, *wire.CALENDAR_PROPERTIES)
+_NOT_DAV_HERE = frozenset({403, 404, 405, 410, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What discovery finds: `incremental` says that every calendar offers sync-collection, or doesn't say."""
+
+    calendars: tuple[RemoteCalendar, ...]
+    own_addresses: frozenset[str]
+    incremental: bool
+
+
+def discover(server: Server) -> Account:
+    """Find the account's calendars (RFC 4791 §6.2, RFC 5397, RFC 6764 §5); at most five requests and one a home."""
+    start = _starting_point(server)
+    principal = _principal(server, start)
+    addresses = _addresses([start, *([principal] if principal else [])])
+    if wire.calendar_of(start) is not None:
+        return _account([start], addresses)
+    found: dict[str, wire.Row] = {}
+    for home in _homes(server, start, principal):
+        found |= {row.url: row for row in server.propfind(home, wire.CALENDAR_PROPERTIES, depth=1)}
+    if principal is None and not any(map(wire.calendar_of, found.values())):
+        raise NotFound(f"{wire.host(start.url)} names no principal and has no calendar at {wire.path(start.url)}")
+    return _account(list(found.values()), addresses)
+
+
+def own_addresses(server: Server) -> frozenset[str]:
+    """Return the addresses under which the account is invited (calendar-user-address-set, RFC 6638 §2.4.1)."""
+    start = _starting_point(server)
+    principal = _principal(server, start)
+    return _addresses([start, *([principal] if principal else [])])
+
+
+def _account(rows: list[wire.Row], addresses: frozenset[str]) -> Account:
+    calendars = {row.url: calendar for row in rows if (calendar := wire.calendar_of(row)) is not None}
+    told = [row.names(dav.SupportedReportSet) for row in rows if row.url in calendars]
+    incremental = all(wire.SYNC_COLLECTION in reports for reports in told if reports)
+    return Account(tuple(calendars.values()), addresses, incremental)
+
+
+def _starting_point(server: Server) -> wire.Row:
+    """Ask the given address, then the well-known one (RFC 6764 §5), until one knows a way on; else take the first."""
+    given = _asked(server, server.url)
+    if isinstance(given, wire.Row) and _leads_on(given):
+        return given
+    known = _asked(server, server.resolve(server.url, "/.well-known/caldav"))
+    if isinstance(known, wire.Row) and _leads_on(known):
+        return known
+    if isinstance(given, wire.Row):
+        return given
+    raise given
+
+
+def _asked(server: Server, url: str) -> wire.Row | Exception:
+    """Return what an address says of itself, or why it isn't one of a calendar server."""
+    try:
+        return _itself(server.propfind(url, _EVERYTHING, depth=0), url)
+    except failures.DAVError as error:
+        if error.status not in _NOT_DAV_HERE:
+            raise
+        return error
+    except (InvalidResponse, NotFound, LxmlError) as error:
+        return error
+
+
+def _leads_on(row: wire.Row) -> bool:
+    if wire.UNAUTHENTICATED in row.names(dav.CurrentUserPrincipal):
+        raise GrantRevoked(f"{wire.host(row.url)} doesn't accept the user name and password")
+    kinds = (dav.CurrentUserPrincipal, cdav.CalendarHomeSet, wire.PrincipalUrl)
+    return wire.calendar_of(row) is not None or any(row.hrefs(kind) for kind in kinds)
+
+
+def _principal(server: Server, start: wire.Row) -> wire.Row | None:
+    """Return the account's principal, which is the starting point itself if that has a home already."""
+    if start.hrefs(cdav.CalendarHomeSet):
+        return start
+    hrefs = start.hrefs(dav.CurrentUserPrincipal) or start.hrefs(wire.PrincipalUrl)
+    if not hrefs:
+        return None
+    url = server.resolve(start.url, hrefs[0])
+    return _itself(server.propfind(url, wire.ACCOUNT_PROPERTIES, depth=0), url)
+
+
+def _homes(server: Server, start: wire.Row, principal: wire.Row | None) -> list[str]:
+    """Return the calendar homes; without any, the starting point is taken for one."""
+    if principal is None:
+        return [start.url]
+    homes = [server.resolve(principal.url, href) for href in principal.hrefs(cdav.CalendarHomeSet)]
+    return list(dict.fromkeys(map(wire.collection, homes))) or [start.url]
+
+
+def _itself(rows: list[wire.Row], url: str) -> wire.Row:
+    """Return the row about the address asked for; a server may spell it otherwise (RFC 4918 §9.1)."""
+    if not rows or all(row.status in (404, 410) for row in rows):
+        raise NotFound(f"{wire.host(url)} has nothing at {wire.path(url)}")
+    return next((row for row in rows if wire.collection(row.url) == wire.collection(url)), rows[0])
+
+
+def _addresses(rows: list[wire.Row]) -> frozenset[str]:
+    """Return mail addresses without `mailto:`; servers list paths of the principal among them."""
+    hrefs = [href.lower().removeprefix("mailto:") for row in rows for href in row.hrefs(cdav.CalendarUserAddressSet)]
+    return frozenset(href for href in hrefs if "@" in href and "/" not in href)

@@ -1,0 +1,112 @@
+"""What an error of the caldav package, or of what lies beneath it, means: one table, and the place where it is used.
+
+Decides the leaf of `providers.errors` and its text, which names the host and the reason, never a body, a path or a
+secret. Refuses to know which call failed: the calls that can tell more from a status look themselves, first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from caldav.discovery import DiscoveryError
+from caldav.lib import error as dav
+from lxml.etree import LxmlError  # type: ignore[import-untyped]
+from requests import RequestException
+from urllib3.exceptions import HTTPError
+
+from providers.errors import (
+    AlreadyExists,
+    ETagMismatch,
+    GrantRevoked,
+    InvalidResponse,
+    NotFound,
+    ProviderError,
+    Unavailable,
+)
+from providers.transport import leaf_for_exception, leaf_for_status, retry_after
+
+LEAF_BY_DAV_ERROR: dict[type[dav.DAVError], type[ProviderError]] = {
+    # what it means when the error carries no HTTP status; with one, the status decides
+    **dict.fromkeys((dav.AuthorizationError,), GrantRevoked),
+    **dict.fromkeys((dav.RateLimitError, DiscoveryError), Unavailable),
+    **dict.fromkeys((dav.NotFoundError,), NotFound),
+    **dict.fromkeys((dav.ETagMismatchError, dav.ScheduleTagMismatchError), ETagMismatch),
+    **dict.fromkeys(
+        (
+            dav.UidConflictError,
+            dav.UidConflictAuthorizationError,
+            dav.UidConflictConsistencyAuthorizationError,
+            dav.UidConflictConsistencyError,
+            dav.UidConflictETagMismatchError,
+            dav.UidConflictScheduleTagMismatchError,
+        ),
+        AlreadyExists,
+    ),
+    **dict.fromkeys(
+        (
+            dav.DAVError,
+            dav.ConsistencyError,
+            dav.DeleteError,
+            dav.MkcalendarError,
+            dav.MkcolError,
+            dav.PropfindError,
+            dav.ProppatchError,
+            dav.PropsetError,
+            dav.PutError,
+            dav.ReportError,
+            dav.ResponseError,
+        ),
+        InvalidResponse,
+    ),
+}
+
+
+@contextmanager
+def translated(url: str, *, calendar: str | None = None, remote_id: str | None = None) -> Iterator[None]:
+    """Turn whatever the libraries raise while talking to `url` into a `ProviderError` that knows where it was."""
+    try:
+        yield
+    except ProviderError as error:
+        error.calendar = error.calendar or calendar
+        error.remote_id = error.remote_id or remote_id
+        raise
+    except dav.DAVError as error:
+        raise _of_dav(error, url, calendar, remote_id) from error
+    except (RequestException, HTTPError, OSError, HTTPException) as error:
+        raise _unreachable(error, url, calendar, remote_id) from error
+    except (LxmlError, ValueError) as error:
+        msg = f"{_host(url)} answered with what can't be read ({type(error).__name__})"
+        raise InvalidResponse(msg, calendar=calendar, remote_id=remote_id) from error
+
+
+def leaf_of(error: dav.DAVError) -> type[ProviderError]:
+    """Return what an error of the caldav package means: a UID conflict first, then its status, then its class."""
+    if isinstance(error, dav.UidConflictError) or dav.UID_CONFLICT_PRECONDITIONS.intersection(error.preconditions):
+        return AlreadyExists
+    if error.status is not None:
+        return leaf_for_status(error.status)
+    return next(LEAF_BY_DAV_ERROR[kind] for kind in type(error).__mro__ if kind in LEAF_BY_DAV_ERROR)
+
+
+def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
+    pause = retry_after(error.retry_after, now=datetime.now(UTC)) if isinstance(error, dav.RateLimitError) else None
+    said = [f"HTTP {error.status}"] if error.status is not None else []
+    said += [name.rpartition("}")[2] for name in error.preconditions]
+    msg = f"{_host(url)} answered {', '.join(said) or type(error).__name__}"
+    return leaf_of(error)(msg, calendar=calendar, remote_id=remote_id, retry_after=pause)
+
+
+def _unreachable(error: Exception, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
+    leaf = leaf_for_exception(error) if not isinstance(error, HTTPException) else Unavailable
+    msg = f"{_host(url)} can't be reached ({type(error).__name__})"
+    if "certificate" in str(error).lower():
+        msg = f"the certificate of {_host(url)} can't be verified: if it is its own, name it in ca_file"
+    return leaf(msg, calendar=calendar, remote_id=remote_id)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]

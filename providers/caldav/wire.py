@@ -1,0 +1,220 @@
+"""WebDAV's answers and questions as values, without a network: rows of a multistatus, hrefs, ETags, properties.
+
+Decides how an href, an ETag, a colour, a zone is spelt once it is ours. Refuses to know which request is sent when.
+Rows are read here, not by the caldav package's parsers: those decode `%2F` in an href, which then names nothing, and
+reject a whole answer for one row's status.
+
+A remote id is an absolute URL: host in lower case, no default port, every path segment percent-encoded but for
+unreserved characters (so `@` is `%40`), a calendar's with a slash at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from caldav.elements import cdav, dav, ical
+from caldav.elements.base import BaseElement
+
+from providers.errors import InvalidResponse
+from providers.ical_zones import iana_name, suffix_name
+from providers.model import RemoteCalendar
+
+
+class TimeZoneId(BaseElement):
+    """calendar-timezone-id: the zone's IANA name (RFC 7809 §5.2)."""
+
+    tag = "{urn:ietf:params:xml:ns:caldav}calendar-timezone-id"
+
+
+class PrincipalUrl(BaseElement):
+    """principal-URL (RFC 3744 §4.2), where current-user-principal is missing."""
+
+    tag = "{DAV:}principal-URL"
+
+
+CALENDAR_PROPERTIES: tuple[type[BaseElement], ...] = (
+    dav.ResourceType,
+    dav.DisplayName,
+    ical.CalendarColor,
+    cdav.CalendarTimeZone,
+    TimeZoneId,
+    cdav.SupportedCalendarComponentSet,
+    dav.CurrentUserPrivilegeSet,
+    dav.SupportedReportSet,
+)
+ACCOUNT_PROPERTIES: tuple[type[BaseElement], ...] = (
+    dav.CurrentUserPrincipal,
+    PrincipalUrl,
+    cdav.CalendarHomeSet,
+    cdav.CalendarUserAddressSet,
+)
+ETAG: tuple[type[BaseElement], ...] = (dav.GetEtag,)
+UNAUTHENTICATED = "{DAV:}unauthenticated"
+SYNC_COLLECTION = dav.SyncCollection.tag
+_DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
+_WRITING = {"{DAV:}all", "{DAV:}write", "{DAV:}write-content", "{DAV:}bind"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One response of a multistatus (RFC 4918 §14.24): `status` is its own; `properties` are those found."""
+
+    url: str
+    status: int
+    properties: Mapping[str, Any]
+
+    @property
+    def etag(self) -> str | None:
+        """The ETag as the server spells it, if there is one."""
+        return self.text(dav.GetEtag)
+
+    def text(self, kind: type[BaseElement]) -> str | None:
+        """Return a property's text, None where it is absent or empty."""
+        element = self.properties.get(str(kind.tag))
+        return None if element is None else (element.text or "").strip() or None
+
+    def names(self, kind: type[BaseElement]) -> set[str]:
+        """Return the tags of all elements below a property."""
+        element = self.properties.get(str(kind.tag))
+        return set() if element is None else {str(child.tag) for child in element.iter() if child is not element}
+
+    def hrefs(self, kind: type[BaseElement]) -> list[str]:
+        """Return the texts of a property's DAV:href elements."""
+        element = self.properties.get(str(kind.tag))
+        found = [] if element is None else element.iter(dav.Href.tag)
+        return [text for href in found if (text := (href.text or "").strip())]
+
+
+def rows(tree: Any, base: str) -> list[Row]:  # noqa: ANN401 - lxml has no types
+    """Return the rows of a multistatus; an answer that isn't one raises `InvalidResponse`."""
+    if tree is None or not (tree.tag == dav.MultiStatus.tag or tree.find(f".//{dav.MultiStatus.tag}") is not None):
+        msg = f"the answer from {urlsplit(base).netloc} is no WebDAV multistatus"
+        raise InvalidResponse(msg)
+    return [row for response in tree.iter(dav.Response.tag) for row in _rows_of(response, base)]
+
+
+def _rows_of(response: Any, base: str) -> Iterator[Row]:  # noqa: ANN401
+    status = status_code(response.findtext(dav.Status.tag))
+    found = {
+        str(prop.tag): prop
+        for propstat in response.iterfind(dav.PropStat.tag)
+        if status_code(propstat.findtext(dav.Status.tag)) < 300
+        for prop in propstat.iterfind(f"{dav.Prop.tag}/*")
+    }
+    for href in response.iterfind(dav.Href.tag):
+        yield Row(resolve(base, (href.text or "").strip()), status, found)
+
+
+def status_code(line: str | None) -> int:
+    """Read `HTTP/1.1 404 Not Found`; no status at all means success."""
+    match = re.search(r"\b(\d{3})\b", (line or "200").removeprefix("HTTP/"))
+    return int(match[1]) if match else 200
+
+
+def resolve(base: str, href: str) -> str:
+    """Return `href`, found in an answer from `base`, as an absolute URL in this module's one spelling.
+
+    An href that names the same host keeps `base`'s scheme and port: servers behind a proxy often don't know theirs.
+    """
+    home, there = urlsplit(base), urlsplit(urljoin(base, href.replace("%2540", "%40")))
+    if there.hostname == home.hostname:
+        there = there._replace(scheme=home.scheme, netloc=home.netloc)
+    host = there.netloc.rpartition("@")[2].lower()
+    default = {"http": ":80", "https": ":443"}.get(there.scheme, ":")
+    path = "/".join(quote(unquote(part), safe="") for part in there.path.split("/"))
+    return f"{there.scheme}://{host.removesuffix(default)}{path or '/'}"
+
+
+def collection(url: str) -> str:
+    """Return a collection's URL with the slash at its end."""
+    return url if url.endswith("/") else f"{url}/"
+
+
+def resource(calendar: str, uid: str) -> str:
+    """Return the URL at which we create the event `uid`."""
+    return f"{collection(calendar)}{quote(uid, safe='')}.ics"
+
+
+def path(url: str) -> str:
+    """Return the path of a URL, as hrefs in a request are written."""
+    return urlsplit(url).path
+
+
+def host(url: str) -> str:
+    """Return the host and port of a URL, as messages name a server."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def opaque(etag: str | None) -> str | None:
+    """Return an ETag's opaque part, for comparing: servers spell one tag weak, quoted and bare."""
+    return None if etag is None else etag.strip().removeprefix("W/").strip('"')
+
+
+def if_match(etag: str | None) -> dict[str, str]:
+    """Return the If-Match header for an ETag; none for a weak one, which never matches (RFC 9110 §13.1.1)."""
+    return {} if etag is None or etag.startswith("W/") else {"If-Match": etag}
+
+
+def question(kind: type[BaseElement], children: Iterable[BaseElement]) -> str:
+    """Return a request body with `children` in a `kind`."""
+    return str(kind() + children)
+
+
+def properties(kinds: Iterable[type[BaseElement]]) -> str:
+    """Return a PROPFIND body that asks for `kinds`."""
+    return question(dav.Propfind, [dav.Prop() + [kind() for kind in kinds]])
+
+
+def sync_since(token: str) -> str:
+    """Return a sync-collection body (RFC 6578 §6.1), ETags only; an empty token asks for everything."""
+    # No DAV:limit: some servers cut results there without saying so.
+    parts = [dav.SyncToken(value=token), dav.SyncLevel(value="1"), dav.Prop() + dav.GetEtag()]
+    return question(dav.SyncCollection, parts)
+
+
+def multiget(urls: Iterable[str]) -> str:
+    """Return a calendar-multiget body (RFC 4791 §9.10)."""
+    asked = dav.Prop() + dav.GetEtag() + cdav.CalendarData()
+    return question(cdav.CalendarMultiGet, [asked, *(dav.Href(value=path(url)) for url in urls)])
+
+
+def calendar_of(row: Row) -> RemoteCalendar | None:
+    """Return the calendar a row describes; None for what isn't one, is in the bin, or can't hold events."""
+    kinds = row.names(dav.ResourceType)
+    if cdav.Calendar.tag not in kinds or _DELETED_CALENDAR in kinds or not _holds_events(row):
+        return None
+    url = collection(row.url)
+    granted = row.names(dav.CurrentUserPrivilegeSet)
+    return RemoteCalendar(
+        remote_id=url,
+        name=row.text(dav.DisplayName) or unquote(url.rstrip("/").rsplit("/", 1)[-1]),
+        colour=colour(row.text(ical.CalendarColor)),
+        tz=zone(row.text(TimeZoneId), row.text(cdav.CalendarTimeZone)),
+        can_write=dav.CurrentUserPrivilegeSet.tag not in row.properties or bool(granted & _WRITING),
+    )
+
+
+def _holds_events(row: Row) -> bool:
+    element = row.properties.get(cdav.SupportedCalendarComponentSet.tag)
+    named = [] if element is None else [(comp.get("name") or "").upper() for comp in element.iter(cdav.Comp.tag)]
+    return not named or "VEVENT" in named
+
+
+def colour(text: str | None) -> str | None:
+    """Return `#rrggbb` for `#rrggbb`, `#rrggbbaa` or `#rgb` in either case; None for anything else."""
+    match = re.fullmatch(r"#([0-9a-f]{6})(?:[0-9a-f]{2})?|#([0-9a-f]{3})", (text or "").strip().lower())
+    if match is None:
+        return None
+    return f"#{match[1] or ''.join(digit * 2 for digit in match[2])}"
+
+
+def zone(name: str | None, vtimezone: str | None) -> str | None:
+    """Return the IANA name of a calendar's zone, from its name or its VTIMEZONE; None where neither is known."""
+    unfolded = re.sub(r"\r?\n[ \t]", "", vtimezone or "")
+    written = re.findall(r"(?im)^(?:X-LIC-LOCATION|TZID)[^:\r\n]*:([^\r\n]+)", unfolded)
+    names = [text.strip() for text in [name, *written] if text]
+    return next((known for text in names if (known := iana_name(text) or suffix_name(text))), None)

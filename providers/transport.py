@@ -1,0 +1,289 @@
+"""How an HTTP request to a calendar server is sent, and what its failure means.
+
+Decides: time-outs, how large an answer may be, which redirects are followed, what a status or an exception of
+the HTTP libraries means (two tables), and what may be told of an address in a log. Refuses to know: WebDAV,
+credentials, calendars. Nothing here retries.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests import exceptions as http
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import exceptions as wire
+
+from providers.addresses import PUBLIC_POOLS, Scope
+from providers.errors import (
+    AlreadyExists,
+    ETagMismatch,
+    GrantRevoked,
+    InvalidResponse,
+    NotFound,
+    PermissionDenied,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+    Unsupported,
+)
+
+_LONGEST_PAUSE = 86_400.0
+
+LEAF_BY_STATUS: dict[int, type[ProviderError]] = {
+    400: Unsupported,
+    401: GrantRevoked,
+    402: PermissionDenied,
+    403: PermissionDenied,
+    404: NotFound,
+    405: Unsupported,
+    408: Unavailable,
+    409: AlreadyExists,
+    410: NotFound,
+    412: ETagMismatch,
+    423: Unavailable,  # locked by another client
+    425: Unavailable,
+    428: Unsupported,
+    429: RateLimited,
+}
+
+LEAF_BY_EXCEPTION: dict[type[Exception], type[ProviderError]] = {
+    **dict.fromkeys(
+        (
+            http.RequestException,
+            http.ChunkedEncodingError,
+            http.ConnectTimeout,
+            http.ConnectionError,
+            http.HTTPError,
+            http.ProxyError,
+            http.ReadTimeout,
+            http.RetryError,
+            http.SSLError,
+            http.StreamConsumedError,
+            http.Timeout,
+            http.UnrewindableBodyError,
+            wire.HTTPError,
+            wire.ClosedPoolError,
+            wire.ConnectTimeoutError,
+            wire.EmptyPoolError,
+            wire.FullPoolError,
+            wire.HostChangedError,
+            wire.IncompleteRead,
+            wire.InvalidChunkLength,
+            wire.MaxRetryError,
+            wire.NameResolutionError,
+            wire.NewConnectionError,
+            wire.PoolError,
+            wire.ProtocolError,
+            wire.ProxyError,
+            wire.ReadTimeoutError,
+            wire.RequestError,
+            wire.ResponseError,
+            wire.SSLError,
+            wire.TimeoutError,
+            wire.TimeoutStateError,
+            wire.UnrewindableBodyError,
+            OSError,
+        ),
+        Unavailable,
+    ),
+    **dict.fromkeys(
+        (
+            http.InvalidHeader,
+            http.InvalidProxyURL,
+            http.InvalidSchema,
+            http.InvalidURL,
+            http.MissingSchema,
+            http.URLRequired,
+            wire.LocationParseError,
+            wire.LocationValueError,
+            wire.ProxySchemeUnknown,
+            wire.ProxySchemeUnsupported,
+            wire.URLSchemeUnknown,
+        ),
+        Unsupported,
+    ),
+    **dict.fromkeys(
+        (
+            http.ContentDecodingError,
+            http.InvalidJSONError,
+            http.JSONDecodeError,
+            http.TooManyRedirects,
+            wire.BodyNotHttplibCompatible,
+            wire.DecodeError,
+            wire.HeaderParsingError,
+            wire.InvalidHeader,
+            wire.ResponseNotChunked,
+        ),
+        InvalidResponse,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one request: seconds, and bytes of the answer after decompression."""
+
+    connect: float = 10.0
+    read: float = 30.0
+    total: float = 180.0
+    size: int = 64 * 1024 * 1024
+    redirects: int = 5
+
+
+def leaf_for_status(status: int) -> type[ProviderError]:
+    """Return what an HTTP status of 300 or more means; statuses without a row go by their hundred."""
+    if status in LEAF_BY_STATUS:
+        return LEAF_BY_STATUS[status]
+    if status < 400:
+        return InvalidResponse
+    return Unsupported if status < 500 or status == 501 else Unavailable
+
+
+def leaf_for_exception(error: Exception) -> type[ProviderError]:
+    """Return what an exception of requests, urllib3 or the socket below means."""
+    return next(LEAF_BY_EXCEPTION[kind] for kind in type(error).__mro__ if kind in LEAF_BY_EXCEPTION)
+
+
+def retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Read a Retry-After header (RFC 9110 §10.2.3: seconds or an HTTP date) as seconds from `now`, a day at most."""
+    if not value:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return min(float(value), _LONGEST_PAUSE)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE)
+
+
+def redact(text: str) -> str:
+    """Return `text` without what must not be logged: credentials in addresses, query strings, Authorization values."""
+    text = re.sub(r"(?i)\b(authorization\s*:\s*)[^\r\n]+", r"\1…", text)
+    text = re.sub(r"(?i)\b((?:basic|bearer|digest)\s+)[\w.~+/=-]{6,}", r"\1…", text)
+    text = re.sub(r"(?i)(\w+://)[^/\s@]*@", r"\1", text)
+    return re.sub(r"(?i)(\w+://[^\s?#]+)[?#]\S*", r"\1?…", text)
+
+
+class BoundedAdapter(HTTPAdapter):
+    """Sends a request within `limits` and reads the answer whole, or not at all."""
+
+    limits = Limits()
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 - the signature is requests'
+        timeout: object = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002
+        cert: object = None,
+        proxies: object = None,
+    ) -> requests.Response:
+        """Send one request and return its answer, read; raise `InvalidResponse` if that is too large."""
+        deadline = time.monotonic() + self.limits.total
+        waits = (self.limits.connect, self.limits.read)
+        response = super().send(request, stream=True, timeout=waits, verify=verify)
+        with response:
+            response._content = b"".join(self._chunks(response, deadline))
+            response._content_consumed = True  # type: ignore[attr-defined]
+        return response
+
+    def _chunks(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
+        size = 0
+        for chunk in response.iter_content(65_536):
+            size += len(chunk)
+            if size > self.limits.size:
+                msg = f"{_host(response.url)} sent more than {self.limits.size} bytes"
+                raise InvalidResponse(msg)
+            if time.monotonic() > deadline:
+                msg = f"{_host(response.url)} took more than {self.limits.total:.0f} s to answer"
+                raise Unavailable(msg)
+            yield chunk
+
+
+class GuardedSession(requests.Session):
+    """A session that keeps nothing between requests, and follows redirects with the same method and body.
+
+    With a scope, a redirect that leaves it is an error: a calendar never silently moves to another owner's host.
+    """
+
+    scope: Scope | None = None
+
+    def resolve_redirects(
+        self,
+        resp: requests.Response,
+        req: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 - the signature is requests'
+        timeout: object = None,
+        verify: bool | str | None = True,  # noqa: FBT001, FBT002
+        cert: object = None,
+        proxies: object = None,
+        yield_requests: bool = False,  # noqa: FBT001, FBT002
+        **adapter_kwargs: object,
+    ) -> Generator[requests.Response, None, None]:
+        """Yield the answers along a chain of redirects (RFC 9110 §15.4), for any method of WebDAV."""
+        for _ in range(self.max_redirects):
+            location = self.get_redirect_target(resp)
+            if not location:
+                return
+            req = self._redirected(req, urljoin(resp.url, location))
+            resp = self.send(req, verify=verify, allow_redirects=False)
+            yield resp
+        if self.get_redirect_target(resp):
+            msg = f"{_host(resp.url)} redirects more than {self.max_redirects} times"
+            raise InvalidResponse(msg)
+
+    def _redirected(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
+        if self.scope is not None and not self.scope.covers(url):
+            msg = f"{_host(request.url)} redirects to {_host(url)}: connect the account to that address if it is right"
+            raise InvalidResponse(msg)
+        following = request.copy()
+        following.headers.pop("Authorization", None)
+        following.prepare_url(url, None)
+        if isinstance(self.auth, AuthBase):
+            following.prepare_auth(self.auth, url)
+        return following
+
+
+def open_session(
+    *,
+    scope: Scope | None = None,
+    auth: AuthBase | None = None,
+    allow_private: bool = False,
+    ca_file: str = "",
+    limits: Limits | None = None,
+    on_response: Callable[..., None] | None = None,
+) -> GuardedSession:
+    """Return a session with this module's rules; nothing of the environment (proxies, .netrc) or of cookies is used.
+
+    `auth` is asked to sign every request, redirected ones too, and decides itself where it may.
+    """
+    session = GuardedSession()
+    session.trust_env, session.scope, session.auth = False, scope, auth
+    session.verify = ca_file or True
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a cookie could outlive a revoked password
+    adapter = BoundedAdapter()
+    adapter.limits = limits or Limits()
+    session.max_redirects = adapter.limits.redirects
+    if not allow_private:
+        adapter.poolmanager.pool_classes_by_scheme = PUBLIC_POOLS
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    if on_response is not None:
+        session.hooks["response"].append(on_response)
+    return session
+
+
+def _host(url: str | None) -> str:
+    parts = urlsplit(url or "")
+    return parts.netloc.rpartition("@")[2] or "the server"
