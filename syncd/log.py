@@ -39,7 +39,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         (r"\[parameters:[^\n]*", "[parameters: ***]"),  # SQLAlchemy's errors quote what was bound
-        (r"\binput_value=[^\n]*?, input_type", "input_value=***, input_type"),  # pydantic's errors quote what was given
+        (r"\binput_value=[^\n]{0,200}?, input_type", "input_value=***, input_type"),  # so do pydantic's, shortened
         (r"(authorization\b[\"']?\s*[:=]\s*)[^\r\n]+", r"\1***"),
         (r"((?:set-)?cookie\b[\"']?\s*[:=]\s*)[^\r\n]+", r"\1***"),
         (r"\b(bearer)\s+[^\s\"',;]+", r"\1 ***"),

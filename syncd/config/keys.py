@@ -73,14 +73,14 @@ def is_table(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _below(kind: Any, part: str | int) -> Any:  # noqa: ANN401 - annotations have no type of their own
+def _below(kind: Any, part: str | int) -> Any:
     if is_table(kind):
         field = fields_by_key(kind).get(str(part))
         return plain(field.annotation) if field else None
     return plain(get_args(kind)[0 if isinstance(part, int) else -1]) if get_args(kind) else None
 
 
-def plain(kind: Any) -> Any:  # noqa: ANN401
+def plain(kind: Any) -> Any:
     """A type without what wraps it: no metadata, no None."""
     if get_origin(kind) is Annotated:
         return plain(get_args(kind)[0])

@@ -27,7 +27,7 @@ class Table(BaseModel):
 def _titled_by_its_key(field: str) -> BeforeValidator:
     """Gives every table of a mapping that lacks `field` a title made of its key: "intro-call" becomes "Intro call"."""
 
-    def fill(tables: Any) -> Any:  # noqa: ANN401 - whatever the file holds; the model judges it afterwards
+    def fill(tables: Any) -> Any:
         if not isinstance(tables, dict):
             return tables
         return {
