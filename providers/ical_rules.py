@@ -114,7 +114,7 @@ def _part(part: str) -> tuple[str, str]:
 
 def _one_of(parts: dict[str, str], key: str, allowed: tuple[str, ...]) -> str:
     if parts.get(key) not in allowed:
-        raise NotUnderstood(f"has no {key} of {', '.join(allowed)}")
+        raise NotUnderstood(f"needs a {key} out of {', '.join(allowed)}")
     return parts[key]
 
 
@@ -123,20 +123,20 @@ def _until(parts: dict[str, str]) -> str | None:
         try:
             read_moment(parts["UNTIL"], UTC)
         except NotUnderstood as error:
-            raise NotUnderstood("has an UNTIL that is neither a date nor a time") from error
+            raise NotUnderstood("needs UNTIL to be a date or a time") from error
     return parts.get("UNTIL")
 
 
 def _count(parts: dict[str, str]) -> int | None:
     count = _number("COUNT", parts["COUNT"], -(10**9), 10**9) if "COUNT" in parts else None
     if count == 0:
-        raise NotUnderstood("has a COUNT of 0")
+        raise NotUnderstood("must not have a COUNT of 0")
     return count if count and count > 0 else None
 
 
 def _number(key: str, written: str, lowest: int, highest: int) -> int:
     if not _NUMBER.fullmatch(written) or not lowest <= int(written) <= highest:
-        raise NotUnderstood(f"has a {key} that is not a number from {lowest} to {highest}")
+        raise NotUnderstood(f"needs {key} to be a number from {lowest} to {highest}")
     return int(written)
 
 
@@ -147,14 +147,14 @@ def _items(parts: dict[str, str], key: str) -> list[str]:
 def _numbers(parts: dict[str, str], key: str, lowest: int, highest: int) -> tuple[int, ...]:
     numbers = {_number(key, item, lowest, highest) for item in _items(parts, key)}
     if lowest < 0 and 0 in numbers:
-        raise NotUnderstood(f"has a {key} of 0")
+        raise NotUnderstood(f"must not have 0 in {key}")
     return tuple(sorted(numbers))
 
 
 def _weekday(item: str) -> tuple[int, int]:
     match = _BY_DAY.fullmatch(item)
     if match is None or abs(int(match[1] or 0)) > 53:
-        raise NotUnderstood("has a BYDAY that is not a weekday like MO or -1FR")
+        raise NotUnderstood("needs BYDAY to be weekdays like MO or -1FR")
     return int(match[1] or 0), _WEEKDAYS.index(match[2])
 
 
@@ -306,7 +306,7 @@ def _ticks(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> It
     """Yield the periods of an hourly, minutely or secondly rule, leaping over what a BY rule shuts out."""
     step = timedelta(seconds=_UNITS[rule.freq] * rule.interval)
     ticks = max(0, (first - dtstart) // step - 1)
-    while ticks <= (last - dtstart) // step:
+    while ticks <= (last - dtstart) // step + 1:
         tick = dtstart + ticks * step
         opens = _shut_until(rule, tick)
         if opens is None:

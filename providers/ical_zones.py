@@ -22,7 +22,7 @@ from providers.ical_rules import parse_rule, starts
 from providers.ical_text import Component, Line, parse
 from providers.ical_values import NotUnderstood, read_moment, read_offset
 
-_UTC_NAMES = frozenset({"utc", "gmt", "z", "tzone://microsoft/utc"})
+_UTC_NAMES = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "z", "tzone://microsoft/utc"})
 _HOST_NAMES = frozenset({"localtime", "posixrules"})
 _SINCE = datetime(1900, 1, 1, tzinfo=UTC)
 _HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
