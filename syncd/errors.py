@@ -47,9 +47,9 @@ class ConfigError(SyncdError):
     def _described(self) -> str:
         lines = [str(mistake) for mistake in self.mistakes]
         prefix = f"{self.file}: " if self.file else ""
-        if len(lines) == 1:
-            return prefix + lines[0]
-        return f"{prefix}{len(lines)} things to mend\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+        if len(lines) < 2:
+            return prefix + "".join(lines)
+        return f"{prefix}{len(lines)} things to mend" + "".join(f"\n  {line}" for line in lines)
 
 
 class StoreError(SyncdError):
