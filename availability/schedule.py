@@ -61,6 +61,10 @@ class Openings:
     reach: Sequence[int]
     plain: bool
 
+    def reach_from(self, instant: int) -> int:
+        """How far the time from an instant inside a range stays open."""
+        return self.reach[bisect_right(self.opens, instant) - 1]
+
     def around(self, instant: int) -> list[int]:
         """The indices of the ranges that an instant lies in."""
         until = bisect_right(self.opens, instant)

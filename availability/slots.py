@@ -107,12 +107,13 @@ def open_periods(situation: Situation, duration: int, window: Window) -> list[tu
     that overlap on different grids have periods of their own.
     """
     increment = situation.rules.increment
-    reach = situation.schedule.openings((window[0], window[1] + duration))
     periods: list[list[int]] = []
     growing: dict[int, list[int]] = {}
-    for start in open_slots(situation, duration, window):
+    starts = open_slots(situation, duration, window)
+    hours = situation.schedule.openings((starts[0], starts[-1] + duration)) if starts else None
+    for start in starts:
         period = growing.get(start % increment)
-        if period and period[1] == start - increment and reach.reach[bisect_right(reach.opens, period[1]) - 1] > start:
+        if hours and period and period[1] == start - increment and hours.reach_from(period[1]) > start:
             period[1] = start
         else:
             growing[start % increment] = period = [start, start]
@@ -334,7 +335,7 @@ def _why_hours(situation: Situation, duration: int, start: int) -> Iterator[Reas
     if not inside:
         yield Reason("date_closed" if schedule.closes_date_of(start) else "outside_hours")
         return
-    if hours.reach[inside[0]] < start + duration:
+    if hours.reach_from(start) < start + duration:
         yield Reason("outside_hours")
     if all((start - hours.opens[index]) % situation.rules.increment for index in inside):
         yield Reason("off_grid")
