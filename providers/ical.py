@@ -23,7 +23,7 @@ from providers.ical_write import BOOKING, PRODID, change_event, write_event
 from providers.ical_zones import canonical, defined, iana_name, suffix_name, zone_named
 from providers.model import EventRef, RemoteEvent, Unreadable, WrittenEvent
 
-__all__ = ["Reduced", "change_event", "read_written", "reduce", "write_event"]
+__all__ = ["Reduced", "booking_of", "change_event", "read_written", "reduce", "write_event"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
@@ -61,10 +61,12 @@ def reduce(text: str | bytes, *, remote_id: str, etag: str, own_addresses: froze
     own = frozenset(map(_address, own_addresses))
     events = [event for calendar in calendars for event in calendar.parts_named("VEVENT")]
     kept: list[list[str]] = []
+    uids: list[str] = []
     unreadable: list[Unreadable] = []
     for event in events:
         try:
             kept.append(list(_timing(event, zones, own)))
+            uids.append(_uid(event))
         except (NotUnderstood, TooManyInstances) as error:
             unreadable.append(Unreadable(remote_id, etag, str(error), _uid(event) or None, _shown_start(event)))
     if not all(component.closed for component in (*calendars, *events)) and not unreadable:
@@ -72,8 +74,8 @@ def reduce(text: str | bytes, *, remote_id: str, etag: str, own_addresses: froze
     if not kept:
         return Reduced(None, tuple(unreadable))
     skeleton = _calendar(calendars, zones, kept)
-    uids = [uid for uid in map(_uid, events) if uid]
-    return Reduced(RemoteEvent(remote_id, uids[0] if uids else remote_id, etag, skeleton), tuple(unreadable))
+    series_id = next(filter(None, uids), remote_id)
+    return Reduced(RemoteEvent(remote_id, series_id, etag, skeleton), tuple(unreadable))
 
 
 def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEvent:
@@ -97,16 +99,22 @@ def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEv
     )
 
 
+def booking_of(skeleton: str) -> str | None:
+    """Return the id of the booking whose event this says it is, if it says so."""
+    _, found, rest = skeleton.partition(f"\r\n{BOOKING}:")
+    return rest.partition("\r\n")[0] if found else None
+
+
 def _calendar(calendars: list[Component], zones: _Zones, events: list[list[str]]) -> str:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}"]
     preferred = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
     name = preferred and iana_name(preferred.value.strip())
     lines += [f"X-WR-TIMEZONE:{name}"] if name else []
-    for definition in zones.used.values():
-        lines += definition
-    for event in events:
-        lines += event
-    return "\r\n".join([*lines, "END:VCALENDAR", ""])
+    body = "\r\n".join(line for event in events for line in event)
+    for tzid, definition in sorted(zones.used.items()):
+        # A zone that only an unreadable event needs would be gone from the skeleton of the skeleton.
+        lines += definition if f";TZID={tzid}:" in body else ()
+    return "\r\n".join([*lines, body, "END:VCALENDAR", ""])
 
 
 def _timing(event: Component, zones: _Zones, own: frozenset[str]) -> Iterator[str]:
@@ -257,18 +265,22 @@ def _dates(line: Line, zones: _Zones) -> Iterator[str]:
     with _named(line.name):
         for written in filter(str.strip, line.value.split(",")):
             begin, slash, end = written.strip().upper().partition("/")
-            stamp = _stamp(line, begin, zones)
-            if slash:
-                stamp = _Stamp(f";VALUE=PERIOD{stamp.params}", f"{stamp.written}/{_period_end(line, end, zones)}")
+            stamp = _period(line, begin, end, zones) if slash else _stamp(line, begin, zones)
             kinds.setdefault(stamp.params, []).append(stamp.written)
     yield from (f"{line.name}{params}:{','.join(values)}" for params, values in kinds.items())
 
 
-def _period_end(line: Line, written: str, zones: _Zones) -> str:
-    if not written.startswith(("P", "+", "-")):
-        return _stamp(line, written, zones).written
-    read_length(written)
-    return written
+def _period(line: Line, begin: str, end: str, zones: _Zones) -> _Stamp:
+    """Spell an RDATE's PERIOD, from time to time or from a time for a duration (RFC 5545 §3.3.9)."""
+    start = stop = _stamp(line, begin, zones)
+    if end.startswith(("P", "+", "-")):
+        read_length(end)
+    else:
+        stop = _stamp(line, end, zones)
+        end = stop.written
+    if line.name != "RDATE" or ";VALUE=DATE" in (start.params, stop.params):
+        raise NotUnderstood("has a period where a date or a time is expected")
+    return _Stamp(f";VALUE=PERIOD{start.params}", f"{start.written}/{end}")
 
 
 def _facts(event: Component, own: frozenset[str]) -> Iterator[str]:

@@ -7,12 +7,13 @@ Decides where a floating time or a DATE lies and how long an event lasts. Refuse
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from providers.errors import InvalidResponse
 from providers.ical_text import Component, Line, parse
-from providers.ical_values import Length, NotUnderstood, end_of, midnight, read_length, read_moment, to_utc
+from providers.ical_values import Length, end_of, midnight, read_length, read_moment, to_utc
 from providers.ical_write import BOOKING
 from providers.ical_zones import canonical, defined, zone_named
 from providers.model import FbType, Instance, Transparency
@@ -106,15 +107,21 @@ class Part:
         return self.facts.instance(to_utc(start), end_of(start, length or self.length))
 
 
+@contextmanager
+def understanding() -> Iterator[None]:
+    """Turn what can't be understood in a skeleton into InvalidResponse."""
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        msg = f"A timing skeleton can't be read: {error}"
+        raise InvalidResponse(msg) from error
+
+
 def read_parts(skeleton: str, tz: str) -> list[Part]:
     """Return the events of a skeleton; `tz` is the calendar's zone. Raises InvalidResponse, ValueError for `tz`."""
     zone = zone_named(tz)
-    calendars = parse(skeleton)
-    try:
-        parts = [part for calendar in calendars for part in _parts_of(calendar, zone)]
-    except (NotUnderstood, LookupError, ValueError) as error:
-        msg = f"A timing skeleton can't be read: {error}"
-        raise InvalidResponse(msg) from error
+    with understanding():
+        parts = [part for calendar in parse(skeleton) for part in _parts_of(calendar, zone)]
     if not parts:
         raise InvalidResponse("A timing skeleton holds no event.")
     return parts

@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import chain
 from typing import cast
 
-from providers.ical_events import Part, read_parts, text_of
+from providers.ical_events import Part, read_parts, text_of, understanding
 from providers.ical_rules import Rule, TooManyInstances, parse_rule, starts
 from providers.ical_text import Line
 from providers.ical_values import Length, in_zone, midnight, read_length, read_moment, shift, to_utc
@@ -37,9 +37,10 @@ def instances(skeleton: str, window: Window, tz: str) -> list[Instance]:
     """
     parts = read_parts(skeleton, tz)
     if len(parts) == 1 and not parts[0].recurs:
-        found: Iterable[Instance] = [parts[0].instance(parts[0].start)]
+        found = [parts[0].instance(parts[0].start)]
     else:
-        found = chain.from_iterable(_series(series, window) for series in _by_uid(parts))
+        with understanding():
+            found = [one for series in _by_uid(parts) for one in _series(series, window)]
     return sorted((one for one in found if _meets(one, window)), key=lambda one: (one.start_at, one.end_at))
 
 

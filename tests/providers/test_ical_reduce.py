@@ -261,6 +261,9 @@ GOOD = "UID:good\nDTSTART:20260303T090000Z\nDTEND:20260303T100000Z"
         ("DTSTART:20260302T090000Z\nRRULE:FREQ=DAILY;UNTIL=soon", "RRULE needs UNTIL to be", "20260302T090000Z"),
         ("DTSTART:20260302T090000Z\nRRULE:RSCALE=HEBREW;FREQ=YEARLY", "other than the Gregorian", "20260302T090000Z"),
         ("DTSTART:20260302T090000Z\nRDATE:20261301", "RDATE names a day", "20260302T090000Z"),
+        ("DTSTART:20260302T090000Z\nRDATE:20260302/P1D", "RDATE has a period where", "20260302T090000Z"),
+        ("DTSTART:20260302T090000Z\nRDATE:20260302T090000Z/20260303", "RDATE has a period", "20260302T090000Z"),
+        ("DTSTART:20260302T090000Z\nEXDATE:20260302T090000Z/PT1H", "EXDATE has a period", "20260302T090000Z"),
         ("DTSTART:20260302T090000Z\nEXDATE:20260302T", "EXDATE is not a date", "20260302T090000Z"),
         ("DTSTART;TZID=Europe/Atlantis:20260302T090000", "time zone Europe/Atlantis is not known", "20260302T090000"),
         ("DTSTART;TZID=localtime:20260302T090000", "time zone localtime is not known", "20260302T090000"),
@@ -408,6 +411,13 @@ def test_an_event_in_a_zone_whose_definition_is_broken_is_unreadable(zone: str):
 
 def test_a_broken_definition_that_no_event_needs_hurts_nothing():
     assert skeleton_of(resource(GOOD, above=custom_zone("noon"))) == skeleton_of(resource(GOOD))
+
+
+def test_a_zone_that_only_a_broken_event_needs_is_left_out():
+    broken = "UID:u\nDTSTART;TZID=Customized Time Zone:20260302T090000\nRRULE:x"
+    result = reduced(resource(broken, GOOD, above=custom_zone("+0100")))
+    assert result.event is not None
+    assert result.event.skeleton == skeleton_of(resource(GOOD))
 
 
 def test_zones_of_one_name_are_told_apart_in_every_thread():

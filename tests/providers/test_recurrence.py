@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from providers.errors import InvalidResponse
 from providers.ical import reduce
 from providers.model import Instance, Window
 from providers.recurrence import TooManyInstances, instances
@@ -489,6 +490,21 @@ def test_a_long_instance_that_began_long_before_the_window_is_found():
     event = "DTSTART;VALUE=DATE:20260101\nDTEND;VALUE=DATE:20260301\nRRULE:FREQ=YEARLY"
     window = Window(datetime(2030, 2, 27, tzinfo=UTC), datetime(2030, 2, 28, tzinfo=UTC))
     assert starts(event, window=window) == ["12-31T23:00"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "SUMMARY:x", "DTSTART:x", "DTSTART;TZID=Nowhere:20260302T080000", f"{BERLIN}\nRRULE:x", f"{BERLIN}\nEXDATE:x"],
+)
+def test_what_is_no_skeleton_is_an_invalid_response(written: str):
+    text = f"BEGIN:VCALENDAR\nBEGIN:VEVENT\n{written}\nEND:VEVENT\nEND:VCALENDAR\n" if written else ""
+    with pytest.raises(InvalidResponse):
+        instances(text, YEAR, "Europe/Berlin")
+
+
+def test_an_unknown_calendar_zone_is_named():
+    with pytest.raises(ValueError, match="Europe/Atlantis"):
+        instances(skeleton_of(BERLIN), YEAR, "Europe/Atlantis")
 
 
 @pytest.fixture
