@@ -232,6 +232,8 @@ class GuardedSession(requests.Session):
         **adapter_kwargs: object,
     ) -> Generator[requests.Response, None, None]:
         """Yield the answers along a chain of redirects (RFC 9110 §15.4), for any method of WebDAV."""
+        if yield_requests:
+            return  # only a look at what would come next, which nobody here asks for
         for _ in range(self.max_redirects):
             location = self.get_redirect_target(resp)
             if not location:

@@ -72,6 +72,7 @@ class RadicaleServer:
     def __init__(self, folder: Path) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
+        self._http = requests.Session()
         (folder / "users").write_text(f"{self.username}:{self.password}\n", encoding="utf-8")
         (folder / "config").write_text(_RADICALE.format(port=self.port, folder=folder), encoding="utf-8")
         self._log = (folder / "log").open("wb")
@@ -93,13 +94,14 @@ class RadicaleServer:
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
+        self._http.close()
         self._log.close()
 
     def request(
         self, method: str, url: str, body: str = "", headers: dict[str, str] | None = None
     ) -> requests.Response:
         login = (self.username.encode(), self.password.encode())
-        answer = requests.request(method, url, data=body.encode(), headers=headers, auth=login)
+        answer = self._http.request(method, url, data=body.encode(), headers=headers, auth=login)
         assert answer.status_code < 400, f"{method} {url}: {answer.status_code} {answer.text}"
         return answer
 
@@ -112,7 +114,7 @@ class RadicaleServer:
         """Make an empty calendar, in place of one of that name, and return its address."""
         url = self.calendar_url(name)
         login = (self.username.encode(), self.password.encode())
-        requests.request("DELETE", url, auth=login)
+        self._http.request("DELETE", url, auth=login)
         zone = f"<C:calendar-timezone>{_TIMEZONE.format(tz=tz)}</C:calendar-timezone>" if tz else ""
         paint = f"<I:calendar-color>{colour}</I:calendar-color>" if colour else ""
         self.request("MKCALENDAR", url, _MKCALENDAR.format(name=escape(name), component=component, more=zone + paint))
@@ -169,7 +171,7 @@ class Gateway:
         self.upstream = urlsplit(upstream)
         self.seen: list[Seen] = []
         self.rule: Callable[[Seen], Answer | None] = lambda _seen: None
-        self.rewrite: Callable[[Seen, bytes], bytes] = lambda _seen, body: body
+        self.rewrite: Callable[[Seen, Answer], Answer] = lambda _seen, answer: answer
         self._losing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -196,12 +198,15 @@ class Gateway:
     def forward(self, seen: Seen) -> Answer:
         upstream = http.client.HTTPConnection(self.upstream.hostname or "", self.upstream.port)
         with contextlib.closing(upstream):
-            headers = seen.headers | {"Host": self.upstream.netloc, "Connection": "close"}
+            headers = seen.headers | {
+                "Host": self.upstream.netloc,
+                "Connection": "close",
+                "Accept-Encoding": "identity",
+            }
             upstream.request(seen.method, seen.path, seen.body, headers)
             answer = upstream.getresponse()
-            body = self.rewrite(seen, answer.read())
             kept = {name: value for name, value in answer.getheaders() if name.lower() in _PASSED_ON}
-            return Answer(answer.status, kept, body)
+            return self.rewrite(seen, Answer(answer.status, kept, answer.read()))
 
 
 _PASSED_ON = {"content-type", "content-encoding", "etag", "www-authenticate", "dav", "location"}

@@ -51,7 +51,7 @@ class Credentials(AuthBase):
             request.register_hook("response", self._on_answer)  # type: ignore[no-untyped-call]
         return request
 
-    def _on_answer(self, response: requests.Response, **sending: Any) -> requests.Response:  # noqa: ANN401
+    def _on_answer(self, response: requests.Response, **sending: Any) -> requests.Response:
         offered = response.headers.get("WWW-Authenticate", "").lower()
         if response.status_code != 401 or not self._scope.covers(response.url):
             return response

@@ -102,7 +102,8 @@ def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str 
 
 def _unreachable(error: Exception, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
     leaf = leaf_for_exception(error) if not isinstance(error, HTTPException) else Unavailable
-    msg = f"{_host(url)} can't be reached ({type(error).__name__})"
+    what = "can't be reached" if leaf is Unavailable else "couldn't be asked, or its answer not be read"
+    msg = f"{_host(url)} {what} ({type(error).__name__})"
     if "certificate" in str(error).lower():
         msg = f"the certificate of {_host(url)} can't be verified: if it is its own, name it in ca_file"
     return leaf(msg, calendar=calendar, remote_id=remote_id)

@@ -89,7 +89,7 @@ class Row:
         return [text for href in found if (text := (href.text or "").strip())]
 
 
-def rows(tree: Any, base: str) -> list[Row]:  # noqa: ANN401 - lxml has no types
+def rows(tree: Any, base: str) -> list[Row]:
     """Return the rows of a multistatus; an answer that isn't one raises `InvalidResponse`."""
     if tree is None or not (tree.tag == dav.MultiStatus.tag or tree.find(f".//{dav.MultiStatus.tag}") is not None):
         msg = f"the answer from {urlsplit(base).netloc} is no WebDAV multistatus"
@@ -97,7 +97,7 @@ def rows(tree: Any, base: str) -> list[Row]:  # noqa: ANN401 - lxml has no types
     return [row for response in tree.iter(dav.Response.tag) for row in _rows_of(response, base)]
 
 
-def _rows_of(response: Any, base: str) -> Iterator[Row]:  # noqa: ANN401
+def _rows_of(response: Any, base: str) -> Iterator[Row]:
     status = status_code(response.findtext(dav.Status.tag))
     found = {
         str(prop.tag): prop
