@@ -1,0 +1,124 @@
+"""Opens the database: SQLite for one writer and many readers, migrations run, the double-booking guard asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from syncd.errors import StoreError
+from syncd.store.models import TRIGGERS
+
+_PRAGMAS = ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON", "synchronous=FULL")
+
+
+class Store:
+    """Sessions on one database: `write()` takes the write lock at once and commits at the end, `read()` never waits.
+
+    A write that fails rolls back as a whole. Database faults surface as `StoreError`; a violated constraint stays
+    an `IntegrityError`, since its meaning is the caller's.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._readonly = engine.execution_options(readonly=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that may change things."""
+        with _faults(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view."""
+        with _faults(), Session(self._readonly, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        # SQLAlchemy's text quotes the statement's parameters, which may hold a client's address.
+        msg = f"the database failed: {type(error.orig).__name__}: {error.orig}"
+        raise StoreError(msg) from None
+
+
+def open_store(url: str) -> Store:
+    """Open (or make) the database at `url`, brought to the newest schema. Raises StoreError."""
+    engine = make_engine(url)
+    with _faults():
+        upgrade(engine)
+        _assert_guard(engine)
+    return Store(engine)
+
+
+def make_engine(url: str) -> Engine:
+    """An engine whose transactions begin as they mean to go on (BEGIN IMMEDIATE for writers on SQLite)."""
+    engine = create_engine(url, pool_size=20, max_overflow=60, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Any) -> None:
+    readonly = connection.get_execution_options().get("readonly", False)
+    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+def alembic_config(url: str = "") -> AlembicConfig:
+    """Alembic's settings without an .ini file; `url` only matters for rendering SQL offline."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(resources.files("syncd.store") / "migrations"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to the newest revision, in one transaction."""
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def has_data(url: str) -> bool:
+    """Whether the database was made before: then its secret key must exist too."""
+    engine = make_engine(url)
+    try:
+        with _faults():
+            return inspect(engine).has_table("alembic_version")
+    finally:
+        engine.dispose()
+
+
+def _assert_guard(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        found = set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")))
+    if missing := set(TRIGGERS) - found:
+        msg = f"the guard against double booking is missing ({', '.join(sorted(missing))}): restore a backup"
+        raise StoreError(msg)

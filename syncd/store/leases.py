@@ -1,0 +1,95 @@
+"""Who works on which account: due accounts, their leases, their faults. One job per account at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from syncd.store.models import Account, BookingEvent, Calendar, OutboxItem
+
+LEASE = timedelta(minutes=5)
+PULLABLE = ("caldav", "memory")
+"""Kinds of accounts there is an adapter for; one of another kind stays 'never pulled', so its slots stay closed."""
+
+
+class LeaseLost(Exception):
+    """Another worker has the account now: what this one was about to commit is dropped."""
+
+
+def _has_work(now: datetime) -> list[Select[str]]:
+    """Ids of accounts with work, most urgent first: writes, then the calendar list, then pulls."""
+    writes = (
+        select(Calendar.account_id)
+        .join(BookingEvent, BookingEvent.calendar_id == Calendar.id)
+        .join(OutboxItem, OutboxItem.booking_id == BookingEvent.booking_id)
+        .where(OutboxItem.due_at <= now)
+    )
+    lists = select(Account.id).where(or_(Account.next_list_at.is_(None), Account.next_list_at <= now))
+    pulls = select(Calendar.account_id).where(
+        or_(Calendar.blocks, Calendar.target),
+        or_(Calendar.next_pull_at <= now, Calendar.expanded_on != now.date().isoformat()),
+    )
+    return [writes, lists, pulls]
+
+
+def due_accounts(session: Session, now: datetime) -> list[str]:
+    """Accounts with work that may be done now, those that owe a write first."""
+    workable = select(Account.id).where(
+        Account.active,
+        Account.provider.in_(PULLABLE),
+        Account.state != "needs_reconnect",
+        or_(Account.blocked_until_at.is_(None), Account.blocked_until_at <= now),
+    )
+    found: dict[str, None] = {}
+    for kind in _has_work(now):
+        found |= dict.fromkeys(session.scalars(workable.where(Account.id.in_(kind))))
+    return list(found)
+
+
+def claim(
+    session: Session, account_id: str, owner: str, now: datetime, is_alive: Callable[[str], bool]
+) -> Account | None:
+    """Take the account's lease, unless a living worker has it."""
+    account = session.scalars(select(Account).where(Account.id == account_id).with_for_update()).one_or_none()
+    if account is None or (_held(account, now) and is_alive(account.lease_owner or "")):
+        return None
+    account.lease_owner, account.lease_until = owner, now + LEASE
+    return account
+
+
+def _held(account: Account, now: datetime) -> bool:
+    return account.lease_owner is not None and account.lease_until is not None and account.lease_until > now
+
+
+def hold(session: Session, account_id: str, owner: str, now: datetime) -> None:
+    """Prolong the lease inside a transaction that is about to commit; raises LeaseLost if it isn't ours any more."""
+    result = session.execute(
+        update(Account).where(Account.id == account_id, Account.lease_owner == owner).values(lease_until=now + LEASE)
+    )
+    if not isinstance(result, CursorResult) or result.rowcount != 1:
+        raise LeaseLost(account_id)
+
+
+def release(session: Session, account_id: str, owner: str) -> None:
+    """Give the lease back."""
+    session.execute(
+        update(Account)
+        .where(Account.id == account_id, Account.lease_owner == owner)
+        .values(lease_owner=None, lease_until=None)
+    )
+
+
+def note_success(account: Account) -> None:
+    """The account answers: it is well again, unless one of its calendars has a problem of its own."""
+    problems = [f"{c.name}: {c.problem}" for c in account.calendars if c.problem and (c.blocks or c.target)]
+    account.state, account.problem = ("failing", problems[0]) if problems else ("ok", None)
+    account.attempts, account.blocked_until_at = 0, None
+
+
+def last_pull_at(session: Session) -> datetime | None:
+    """When any calendar was last pulled."""
+    return session.scalar(select(func.max(Calendar.synced_at)))

@@ -1,0 +1,358 @@
+"""The tables. Instants are UTC (`_at`), lengths whole minutes (`_minutes`), busy spans integer seconds for speed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from syncd.store.types import Instant
+
+LIVE_STATES = ("held", "pending", "confirmed", "completed", "no_show")
+"""States in which a booking occupies its time (semantics 19)."""
+OWNING_STATES = ("confirmed", "completed", "no_show")
+"""States in which a booking owns a remote event (semantics 22)."""
+
+
+class Base(DeclarativeBase):
+    """Names of constraints are fixed, so that SQLite's batch migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Instant,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        list[str]: JSON,
+        list[int]: JSON,
+    }
+
+
+class Freelancer(Base):
+    """The person whose time is booked; `availability_version` rises with all that can change a slot."""
+
+    __tablename__ = "freelancers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    handle: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    email: Mapped[str]
+    addresses: Mapped[list[str]]
+    tz: Mapped[str]
+    active: Mapped[bool]
+    profile: Mapped[str]
+    daily_limit: Mapped[int | None]
+    weekly_limit: Mapped[int | None]
+    blocked_clients: Mapped[list[str]]
+    on_calendar_change: Mapped[dict[str, Any]]
+    remind_before_minutes: Mapped[list[int]]
+    proposals_expire_minutes: Mapped[int]
+    invite: Mapped[str]
+    declared: Mapped[bool]
+    availability_version: Mapped[int] = mapped_column(BigInteger, default=1)
+    created_at: Mapped[datetime]
+
+    schedules: Mapped[list[ScheduleRow]] = relationship(cascade="all, delete-orphan")
+    consultations: Mapped[list[Consultation]] = relationship(back_populates="freelancer", cascade="all, delete-orphan")
+    accounts: Mapped[list[Account]] = relationship(back_populates="freelancer", cascade="all, delete-orphan")
+
+
+class ScheduleRow(Base):
+    """A named set of set hours, as written; `availability.Schedule` reads it."""
+
+    __tablename__ = "schedules"
+    __table_args__ = (Index(None, "freelancer_id", "name", unique=True),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    freelancer_id: Mapped[str] = mapped_column(ForeignKey("freelancers.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    tz: Mapped[str]
+    hours: Mapped[dict[str, Any]]
+    on: Mapped[dict[str, Any]]
+    declared: Mapped[bool]
+
+
+class Consultation(Base):
+    """A bookable offer."""
+
+    __tablename__ = "consultations"
+    __table_args__ = (Index(None, "freelancer_id", "slug", unique=True),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    freelancer_id: Mapped[str] = mapped_column(ForeignKey("freelancers.id", ondelete="CASCADE"))
+    slug: Mapped[str]
+    title: Mapped[str]
+    description: Mapped[str]
+    active: Mapped[bool]
+    visibility: Mapped[str]
+    schedule: Mapped[str]
+    durations_minutes: Mapped[list[int]]
+    increment_minutes: Mapped[int]
+    minimum_notice_minutes: Mapped[int]
+    horizon_minutes: Mapped[int]
+    buffer_before_minutes: Mapped[int]
+    buffer_after_minutes: Mapped[int]
+    daily_limit: Mapped[int | None]
+    weekly_limit: Mapped[int | None]
+    per_client_limit: Mapped[int | None]
+    blocks: Mapped[list[str]]
+    target: Mapped[str]
+    confirmation: Mapped[str]
+    approve_within_minutes: Mapped[int]
+    hold_max_minutes: Mapped[int]
+    location: Mapped[str]
+    price: Mapped[dict[str, Any] | None]
+    questions: Mapped[list[Any]]
+    documents: Mapped[list[str]]
+    documents_due_minutes: Mapped[int]
+    cancellation_notice_minutes: Mapped[int]
+    reschedule_keeps_deadline: Mapped[bool]
+    late_after_minutes: Mapped[int]
+    complete_after_minutes: Mapped[int]
+    instant: Mapped[str]
+    declared: Mapped[bool]
+
+    freelancer: Mapped[Freelancer] = relationship(back_populates="consultations")
+
+
+class Account(Base):
+    """One connection to a provider. The lease says which worker has it: one job per account at a time."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (Index(None, "freelancer_id", "name", unique=True),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    freelancer_id: Mapped[str] = mapped_column(ForeignKey("freelancers.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    provider: Mapped[str]
+    url: Mapped[str]
+    username: Mapped[str]
+    auth: Mapped[str]
+    credential: Mapped[bytes | None] = mapped_column(LargeBinary)
+    blocks: Mapped[list[str]]
+    target: Mapped[str]
+    tentative: Mapped[str]
+    unanswered: Mapped[str]
+    working_elsewhere: Mapped[str]
+    sync_every_seconds: Mapped[int]
+    allow_private: Mapped[bool]
+    ca_file: Mapped[str]
+    when_stale: Mapped[str]
+    active: Mapped[bool]
+    declared: Mapped[bool]
+    state: Mapped[str] = mapped_column(default="ok")  # ok, failing, needs_reconnect
+    problem: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    listed_at: Mapped[datetime | None]
+    next_list_at: Mapped[datetime | None]
+    blocked_until_at: Mapped[datetime | None]
+    missing: Mapped[list[str]] = mapped_column(default=list)
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    freelancer: Mapped[Freelancer] = relationship(back_populates="accounts")
+    calendars: Mapped[list[Calendar]] = relationship(back_populates="account", cascade="all, delete-orphan")
+
+
+class Calendar(Base):
+    """One calendar of an account, and how far it has been pulled. `generation` names the rows that serve."""
+
+    __tablename__ = "calendars"
+    __table_args__ = (Index(None, "account_id", "remote_id", unique=True),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    remote_id: Mapped[str]
+    name: Mapped[str]
+    colour: Mapped[str | None]
+    tz: Mapped[str | None]
+    can_write: Mapped[bool]
+    blocks: Mapped[bool]
+    target: Mapped[bool]
+    generation: Mapped[int] = mapped_column(default=0)
+    sync_token: Mapped[str | None]
+    synced_at: Mapped[datetime | None]
+    full_synced_at: Mapped[datetime | None]
+    expanded_until_at: Mapped[datetime | None]
+    expanded_on: Mapped[str | None]
+    next_pull_at: Mapped[datetime]
+    full_wanted: Mapped[bool] = mapped_column(default=False)
+    held_back_at: Mapped[datetime | None]
+    held_back_digest: Mapped[str | None]
+    held_back_count: Mapped[int | None]
+    problem: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+
+    account: Mapped[Account] = relationship(back_populates="calendars")
+
+
+class Event(Base):
+    """One remote resource as its timing skeleton; a quarantined one keeps what was last understood."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index(None, "calendar_id", "generation", "remote_id", unique=True),
+        Index(None, "uid"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    calendar_id: Mapped[str] = mapped_column(ForeignKey("calendars.id", ondelete="CASCADE"))
+    generation: Mapped[int]
+    remote_id: Mapped[str]
+    uid: Mapped[str]
+    etag: Mapped[str]
+    skeleton: Mapped[str]
+    quarantined: Mapped[list[Any]]  # [{"uid", "start", "reason"}]
+
+
+class BusySpan(Base):
+    """A span in which an event blocks, or would if it isn't ours: integer seconds since the epoch, half-open."""
+
+    __tablename__ = "busy"
+    __table_args__ = (Index(None, "calendar_id", "generation", "starts_at"), Index(None, "event_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    calendar_id: Mapped[str] = mapped_column(ForeignKey("calendars.id", ondelete="CASCADE"))
+    generation: Mapped[int]
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id", ondelete="CASCADE"))
+    starts_at: Mapped[int] = mapped_column(BigInteger)
+    ends_at: Mapped[int] = mapped_column(BigInteger)
+    booking_id: Mapped[str | None]
+
+
+class Booking(Base):
+    """A hold or a booking. The database refuses two live ones of a freelancer that overlap."""
+
+    __tablename__ = "bookings"
+    __table_args__ = (
+        Index(None, "freelancer_id", "starts_at"),
+        CheckConstraint("starts_at < ends_at", name="positive_length"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    freelancer_id: Mapped[str] = mapped_column(ForeignKey("freelancers.id"))
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"))
+    state: Mapped[str]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    buffer_before_minutes: Mapped[int]
+    buffer_after_minutes: Mapped[int]
+    revision: Mapped[int] = mapped_column(default=1)
+    sequence: Mapped[int] = mapped_column(default=0)
+    token_generation: Mapped[int] = mapped_column(default=1)
+    client: Mapped[dict[str, Any]]
+    answers: Mapped[dict[str, Any]]
+    note: Mapped[str | None]
+    extra: Mapped[dict[str, Any]] = mapped_column("metadata")
+    location: Mapped[str]
+    verified: Mapped[bool]
+    policy: Mapped[dict[str, Any]]
+    free_cancellation_until_at: Mapped[datetime]
+    outcome: Mapped[dict[str, Any] | None]
+    cancel_reason: Mapped[str | None]
+    hold_expires_at: Mapped[datetime | None]
+    extension_of: Mapped[str | None] = mapped_column(ForeignKey("bookings.id"))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    freelancer: Mapped[Freelancer] = relationship()
+    consultation: Mapped[Consultation] = relationship()
+    event: Mapped[BookingEvent] = relationship(back_populates="booking", cascade="all, delete-orphan")
+
+
+class BookingEvent(Base):
+    """The one remote event of a booking.
+
+    `uid` is derived from the booking and `generation`; `attempted_*` is written before a provider is called and
+    `written_*` after it answered, so a crash in between leaves no doubt about which spans are ours.
+    """
+
+    __tablename__ = "booking_events"
+    __table_args__ = (Index(None, "uid"), Index(None, "calendar_id"))
+
+    booking_id: Mapped[str] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"), primary_key=True)
+    state: Mapped[str]  # none, pending, written, failed, drifted
+    calendar_id: Mapped[str | None] = mapped_column(ForeignKey("calendars.id", ondelete="SET NULL"))
+    generation: Mapped[int] = mapped_column(default=1)
+    uid: Mapped[str]
+    remote_id: Mapped[str | None]
+    etag: Mapped[str | None]
+    html_link: Mapped[str | None]
+    attempted_starts_at: Mapped[datetime | None]
+    attempted_ends_at: Mapped[datetime | None]
+    written_starts_at: Mapped[datetime | None]
+    written_ends_at: Mapped[datetime | None]
+    drift: Mapped[dict[str, Any] | None]
+
+    booking: Mapped[Booking] = relationship(back_populates="event")
+
+
+class BookingAction(Base):
+    """What was done to a booking, when and by whom: added to, never changed."""
+
+    __tablename__ = "booking_actions"
+    __table_args__ = (Index(None, "booking_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booking_id: Mapped[str] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+
+
+class OutboxItem(Base):
+    """A booking whose remote event isn't yet as it should be; gone when it is (one row a booking and kind)."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "kind", "booking_id", unique=True), Index(None, "due_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]  # event
+    booking_id: Mapped[str] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """An API key, by its hash; for one freelancer, or for all where there is none."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    hash: Mapped[str] = mapped_column(unique=True)
+    freelancer_id: Mapped[str | None] = mapped_column(ForeignKey("freelancers.id", ondelete="CASCADE"))
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class IdempotentAnswer(Base):
+    """The answer to a request with an Idempotency-Key, sealed, for 24 hours (semantics 21)."""
+
+    __tablename__ = "idempotent_answers"
+
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)  # hash of method, path, credential and key
+    body_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]  # None while the first request still runs
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    owner: Mapped[str | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+TRIGGERS = ("booking_no_overlap_insert", "booking_no_overlap_update")
+"""SQLite's guard against double booking; a batch rebuild drops it silently, so it is asserted at every start."""

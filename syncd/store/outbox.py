@@ -1,0 +1,44 @@
+"""What is owed: one row a booking whose remote event isn't yet as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from syncd.store.models import BookingEvent, Calendar, OutboxItem
+
+
+def owe_event(session: Session, booking_id: str, revision: int, now: datetime) -> None:
+    """Owe the calendar a booking's newest state; rows coalesce, so many changes make one write."""
+    item = session.scalars(
+        select(OutboxItem).where(OutboxItem.kind == "event", OutboxItem.booking_id == booking_id)
+    ).one_or_none()
+    if item is None:
+        session.add(OutboxItem(kind="event", booking_id=booking_id, revision=revision, due_at=now, created_at=now))
+    else:
+        item.revision, item.due_at, item.attempts, item.problem = revision, now, 0, None
+
+
+def due_writes(session: Session, account_id: str, now: datetime) -> Sequence[OutboxItem]:
+    """Event writes owed to an account's calendars that may be tried now, oldest first."""
+    return session.scalars(
+        select(OutboxItem)
+        .join(BookingEvent, BookingEvent.booking_id == OutboxItem.booking_id)
+        .join(Calendar, Calendar.id == BookingEvent.calendar_id)
+        .where(Calendar.account_id == account_id, OutboxItem.due_at <= now)
+        .order_by(OutboxItem.created_at, OutboxItem.id)
+    ).all()
+
+
+def settle(session: Session, item_id: int, revision: int) -> None:
+    """Strike an item off, unless the booking has changed since `revision` was written."""
+    session.execute(delete(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.revision == revision))
+
+
+def owed(session: Session) -> tuple[int, datetime | None]:
+    """How many writes are owed, and since when."""
+    count, oldest = session.execute(select(func.count(), func.min(OutboxItem.created_at)).select_from(OutboxItem)).one()
+    return count, oldest

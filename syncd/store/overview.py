@@ -1,0 +1,70 @@
+"""What `status` shows: accounts, their calendars, what could not be understood, what is owed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncd.feed import rfc3339
+from syncd.store import outbox, pulls
+from syncd.store.models import Account, Calendar, Freelancer
+from syncd.sync.staleness import trust_of
+
+
+def overview(session: Session, stale_after: timedelta, now: datetime) -> dict[str, Any]:
+    """Everything at a glance, as JSON has it."""
+    accounts = session.execute(
+        select(Account, Freelancer.handle).join(Freelancer).order_by(Freelancer.handle, Account.name)
+    )
+    owed, oldest = outbox.owed(session)
+    return {
+        "accounts": [_account(session, account, handle, stale_after, now) for account, handle in accounts],
+        "outbox": {"owed": owed, "oldest": _text(oldest)},
+    }
+
+
+def _account(session: Session, account: Account, handle: str, stale_after: timedelta, now: datetime) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "freelancer": handle,
+        "provider": account.provider,
+        "state": account.state,
+        "active": account.active,
+        "problem": account.problem,
+        "missing": account.missing,
+        "retry_at": _text(account.blocked_until_at),
+        "calendars": [
+            _calendar(session, calendar, account, stale_after, now)
+            for calendar in sorted(account.calendars, key=lambda c: c.name)
+        ],
+    }
+
+
+def _calendar(
+    session: Session, calendar: Calendar, account: Account, stale_after: timedelta, now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": calendar.id,
+        "name": calendar.name,
+        "colour": calendar.colour,
+        "time_zone": calendar.tz,
+        "can_write": calendar.can_write,
+        "blocks": calendar.blocks,
+        "target": calendar.target,
+        "state": trust_of(calendar, account, stale_after, now).state,
+        "synced_at": _text(calendar.synced_at),
+        "problem": calendar.problem,
+        "held_back": calendar.held_back_count,
+        "quarantined": [
+            {"href": remote_id, **reason}
+            for remote_id, reason in pulls.quarantined(session, calendar.id, calendar.generation)
+        ],
+    }
+
+
+def _text(at: datetime | None) -> str | None:
+    return rfc3339(at) if at else None

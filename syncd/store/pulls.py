@@ -1,0 +1,237 @@
+"""What pulls write: events, busy spans and sync tokens, by calendar and generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from syncd.store.models import Account, Booking, BookingEvent, BusySpan, Calendar, Event, Freelancer
+
+Span = tuple[int, int]
+_CHUNK = 500  # SQLite allows 32,766 parameters a statement; this keeps every IN list well below
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One remote resource as it goes into the store, with the spans in which it blocks."""
+
+    remote_id: str
+    uid: str
+    etag: str
+    skeleton: str
+    spans: tuple[Span, ...]
+    quarantined: tuple[dict[str, str | None], ...] = ()
+    booking_id: str | None = None
+
+
+def _chunks(ids: Iterable[str]) -> Iterable[Sequence[str]]:
+    items = list(ids)
+    return (items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK))
+
+
+def known_etags(session: Session, calendar_id: str, generation: int) -> dict[str, str]:
+    """Remote id → ETag of all that is in the store of a generation."""
+    rows = select(Event.remote_id, Event.etag).where(Event.calendar_id == calendar_id, Event.generation == generation)
+    return {row.remote_id: row.etag for row in session.execute(rows)}
+
+
+def future_busy(session: Session, calendar_id: str, generation: int, now: datetime) -> set[str]:
+    """Remote ids of the events that block some time after now."""
+    rows = (
+        select(Event.remote_id)
+        .join(BusySpan, BusySpan.event_id == Event.id)
+        .where(
+            BusySpan.calendar_id == calendar_id,
+            BusySpan.generation == generation,
+            BusySpan.ends_at > int(now.timestamp()),
+        )
+        .distinct()
+    )
+    return set(session.scalars(rows))
+
+
+def put_events(session: Session, calendar_id: str, generation: int, rows: Sequence[EventRow]) -> None:
+    """Write events and their busy spans, replacing what the generation has of them."""
+    if not rows:
+        return
+    drop_events(session, calendar_id, generation, {row.remote_id for row in rows})
+    ids = session.scalars(
+        insert(Event).returning(Event.id, sort_by_parameter_order=True),
+        [
+            {
+                "calendar_id": calendar_id,
+                "generation": generation,
+                "remote_id": row.remote_id,
+                "uid": row.uid,
+                "etag": row.etag,
+                "skeleton": row.skeleton,
+                "quarantined": list(row.quarantined),
+            }
+            for row in rows
+        ],
+    ).all()
+    put_spans(session, calendar_id, generation, zip(ids, rows, strict=True))
+
+
+def put_spans(session: Session, calendar_id: str, generation: int, rows: Iterable[tuple[int, EventRow]]) -> None:
+    """Add busy spans to events that are in the store."""
+    spans = [
+        {
+            "calendar_id": calendar_id,
+            "generation": generation,
+            "event_id": event_id,
+            "starts_at": start,
+            "ends_at": end,
+            "booking_id": row.booking_id,
+        }
+        for event_id, row in rows
+        for start, end in row.spans
+    ]
+    if spans:
+        session.execute(insert(BusySpan), spans)
+
+
+def drop_events(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> None:
+    """Remove events; their busy spans go with them."""
+    for chunk in _chunks(remote_ids):
+        session.execute(
+            delete(Event).where(
+                Event.calendar_id == calendar_id, Event.generation == generation, Event.remote_id.in_(chunk)
+            )
+        )
+
+
+def quarantine(
+    session: Session, calendar_id: str, generation: int, named: Mapping[str, tuple[str, list[dict[str, Any]]]]
+) -> set[str]:
+    """Name what couldn't be read of events in the store (remote id → ETag, reasons); what was known of them stays.
+
+    Returns the remote ids that aren't in this generation.
+    """
+    missing: set[str] = set()
+    for remote_id, (etag, reasons) in named.items():
+        event = session.scalars(select(Event).where(*_one(calendar_id, generation, remote_id))).one_or_none()
+        if event is None:
+            missing.add(remote_id)
+        else:
+            event.etag, event.quarantined = etag, reasons
+    return missing
+
+
+def _one(calendar_id: str, generation: int, remote_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (Event.calendar_id == calendar_id, Event.generation == generation, Event.remote_id == remote_id)
+
+
+def load_rows(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> list[EventRow]:
+    """Events as they are in a generation, with their spans."""
+    events = [
+        event
+        for chunk in _chunks(remote_ids)
+        for event in session.scalars(
+            select(Event).where(
+                Event.calendar_id == calendar_id, Event.generation == generation, Event.remote_id.in_(chunk)
+            )
+        )
+    ]
+    return [_as_row(session, event) for event in events]
+
+
+def _as_row(session: Session, event: Event) -> EventRow:
+    spans = session.execute(
+        select(BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id).where(BusySpan.event_id == event.id)
+    ).all()
+    booking_id = spans[0].booking_id if spans else None
+    return EventRow(
+        event.remote_id,
+        event.uid,
+        event.etag,
+        event.skeleton,
+        tuple((s.starts_at, s.ends_at) for s in spans),
+        tuple(event.quarantined),
+        booking_id,
+    )
+
+
+def drop_generations(session: Session, calendar_id: str, keep: int) -> None:
+    """Remove the rows of all generations but one: an old one, or one a crash left unfinished."""
+    session.execute(delete(Event).where(Event.calendar_id == calendar_id, Event.generation != keep))
+
+
+def drop_spans_of_booking(session: Session, calendar_id: str, booking_id: str) -> None:
+    """Forget where a calendar last showed our event: it was written anew, the booking itself blocks."""
+    session.execute(delete(BusySpan).where(BusySpan.calendar_id == calendar_id, BusySpan.booking_id == booking_id))
+
+
+def drop_past_spans(session: Session, calendar_id: str, before: datetime) -> None:
+    """Remove spans that ended before an instant."""
+    session.execute(
+        delete(BusySpan).where(BusySpan.calendar_id == calendar_id, BusySpan.ends_at <= int(before.timestamp()))
+    )
+
+
+def skeletons(session: Session, calendar_id: str, generation: int) -> list[tuple[int, str, str, str]]:
+    """Every event of a generation: id, remote id, UID, skeleton."""
+    rows = select(Event.id, Event.remote_id, Event.uid, Event.skeleton).where(
+        Event.calendar_id == calendar_id, Event.generation == generation, Event.skeleton != ""
+    )
+    return [(r.id, r.remote_id, r.uid, r.skeleton) for r in session.execute(rows)]
+
+
+def quarantined(session: Session, calendar_id: str, generation: int) -> list[tuple[str, dict[str, str | None]]]:
+    """Remote id and reason of everything in a generation that couldn't be understood."""
+    rows = select(Event.remote_id, Event.quarantined).where(
+        Event.calendar_id == calendar_id,
+        Event.generation == generation,
+        func.json_array_length(Event.quarantined) > 0,
+    )
+    return [(remote_id, reason) for remote_id, reasons in session.execute(rows) for reason in reasons]
+
+
+def bump_availability(session: Session, freelancer_id: str) -> None:
+    """Say that something changed which can change a slot."""
+    session.execute(
+        update(Freelancer)
+        .where(Freelancer.id == freelancer_id)
+        .values(availability_version=Freelancer.availability_version + 1)
+    )
+
+
+def bump_calendar_owner(session: Session, calendar_id: str) -> None:
+    """The same, for the freelancer a calendar belongs to."""
+    owner = (
+        select(Account.freelancer_id)
+        .join(Calendar, Calendar.account_id == Account.id)
+        .where(Calendar.id == calendar_id)
+        .scalar_subquery()
+    )
+    session.execute(
+        update(Freelancer)
+        .where(Freelancer.id == owner)
+        .values(availability_version=Freelancer.availability_version + 1)
+    )
+
+
+def own_bookings(session: Session, freelancer_id: str, uids: Set[str], booking_ids: Set[str]) -> dict[str, str]:
+    """Which of these UIDs and booking ids are the freelancer's own bookings, of any state: uid or id → booking id."""
+    own: dict[str, str] = {}
+    mine = select(BookingEvent.uid, Booking.id).join(Booking).where(Booking.freelancer_id == freelancer_id)
+    for chunk in _chunks(uids):
+        own |= {row.uid: row.id for row in session.execute(mine.where(BookingEvent.uid.in_(chunk)))}
+    for chunk in _chunks(booking_ids):
+        own |= {row.id: row.id for row in session.execute(mine.where(Booking.id.in_(chunk)))}
+    return own
+
+
+def written_in(session: Session, calendar_id: str) -> list[tuple[BookingEvent, Booking]]:
+    """Our events that are written in a calendar, with their bookings."""
+    rows = (
+        select(BookingEvent, Booking)
+        .join(Booking, Booking.id == BookingEvent.booking_id)
+        .where(BookingEvent.calendar_id == calendar_id, BookingEvent.remote_id.is_not(None))
+    )
+    return [(event, booking) for event, booking in session.execute(rows)]
