@@ -1,0 +1,283 @@
+"""All that is due at one account, done by one worker at a time: writes first, then the calendar list, then pulls.
+
+Decides what a failure means for the account, its calendars and what they are owed. The retry table is `syncd.retry`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from providers.errors import GrantRevoked, ProviderError, RateLimited, Transient
+from providers.model import Connection
+from providers.port import Provider
+from syncd.locks import ProcessLocks
+from syncd.outbox.deliver import Delivery, deliver
+from syncd.retry import plan_retry
+from syncd.secrets import Vault
+from syncd.store import leases, outbox, pulls
+from syncd.store.engine import Store
+from syncd.store.leases import LeaseLost
+from syncd.store.models import Account, BookingEvent, Calendar, OutboxItem
+from syncd.sync.listing import list_account
+from syncd.sync.pull import Pull, PullReport, PullSettings, extend_calendar, pull_calendar
+
+log = structlog.get_logger("syncd.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every worker of this process shares."""
+
+    store: Store
+    vault: Vault
+    locks: ProcessLocks
+    settings: PullSettings
+    open_provider: Callable[[str, Connection], Provider]
+    clock: Callable[[], datetime]
+    stopping: Callable[[], bool] = lambda: False
+    progress: Callable[[str, int, int | None], None] = lambda calendar, done, total: None
+
+
+@dataclass(slots=True)
+class WorkReport:
+    """What was done at accounts: how many writes and listings, each pull, and what failed (where, why)."""
+
+    written: int = 0
+    listed: int = 0
+    extended: int = 0
+    pulls: list[PullReport] = field(default_factory=list)
+    failures: list[tuple[str, ProviderError]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # accounts another worker has
+
+    def add(self, other: WorkReport) -> None:
+        """Sum up."""
+        self.written += other.written
+        self.listed += other.listed
+        self.extended += other.extended
+        self.pulls += other.pulls
+        self.failures += other.failures
+        self.skipped += other.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do beyond what is due: pull everything now, in full, believing what the brake would hold back."""
+
+    everything: bool = False
+    full: bool = False
+
+
+DUE = Order()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    shop: Workshop
+    provider: Provider
+    account_id: str
+    name: str
+    owner: str
+    order: Order
+    report: WorkReport
+
+
+def work_account(shop: Workshop, account_id: str, order: Order = DUE) -> WorkReport:
+    """Do all that is due at one account now. Raises StoreError; everything else is in the report and the store."""
+    report = WorkReport()
+    owner = shop.locks.new_owner()
+    with shop.store.write() as session:
+        account = leases.claim(session, account_id, owner, shop.clock(), shop.locks.is_alive)
+        if account is None:
+            report.skipped.append(account_id)
+            return report
+        kind, name, connection = account.provider, account.name, connection_of(account, shop.vault)
+    try:
+        provider = shop.open_provider(kind, connection)
+        try:
+            _work(_Job(shop, provider, account_id, name, owner, order, report))
+        finally:
+            provider.close()
+    except LeaseLost:
+        log.warning("lease lost", account=account_id)
+    finally:
+        with shop.store.write() as session:
+            leases.release(session, account_id, owner)
+    return report
+
+
+def connection_of(account: Account, vault: Vault) -> Connection:
+    """How to reach an account, its secret unsealed."""
+    person = account.freelancer
+    return Connection(
+        url=account.url,
+        username=account.username,
+        secret=vault.unseal(account.credential).decode() if account.credential else "",
+        auth=account.auth,  # type: ignore[arg-type]
+        allow_private=account.allow_private,
+        ca_file=account.ca_file,
+        own_addresses=frozenset(a.lower() for a in (person.email, *person.addresses) if a),
+    )
+
+
+def _work(job: _Job) -> None:
+    shop = job.shop
+    try:
+        with _noting_account_faults(job):
+            _deliver_writes(job)
+            _list_calendars(job)
+            for calendar_id in _calendars(job):
+                if shop.stopping():
+                    return
+                _deliver_writes(job)  # what was booked meanwhile need not wait for the next calendar
+                _pull(job, calendar_id)
+            _extend(job)
+    except ProviderError:
+        return  # noted; everything else at this account waits as well
+
+
+@contextmanager
+def _noting_account_faults(job: _Job) -> Iterator[None]:
+    """A fault of the whole account blocks it, by the retry table, until it may be tried again."""
+    try:
+        yield
+    except ProviderError as error:
+        job.report.failures.append((job.name, error))
+        with job.shop.store.write() as session:
+            leases.hold(session, job.account_id, job.owner, job.shop.clock())
+            _note_account_fault(session, session.get_one(Account, job.account_id), error, job.shop.clock())
+        raise
+
+
+def _note_account_fault(session: Session, account: Account, error: ProviderError, now: datetime) -> None:
+    account.attempts += 1
+    retry = plan_retry(error, account.attempts, jitter=random.random())  # noqa: S311 - spreads retries, guards nothing
+    state = "needs_reconnect" if isinstance(error, GrantRevoked) else "failing"
+    if state != account.state:
+        told = "the account must be reconnected" if state == "needs_reconnect" else "the account fails"
+        log.warning(told, account=account.name, account_id=account.id, reason=str(error))
+        pulls.bump_availability(session, account.freelancer_id)
+    account.state, account.problem = state, str(error)
+    account.blocked_until_at = retry.due_at(now)
+
+
+def _deliver_writes(job: _Job) -> None:
+    shop = job.shop
+    with shop.store.read() as session:
+        due = [item.id for item in outbox.due_writes(session, job.account_id, shop.clock())]
+    delivery = Delivery(shop.store, job.provider, job.account_id, job.owner, shop.clock)
+    for item_id in due:
+        if shop.stopping():
+            return
+        try:
+            done = deliver(delivery, item_id)
+        except ProviderError as error:
+            _note_write_fault(job, item_id, error)
+            if isinstance(error, (RateLimited, GrantRevoked)):
+                raise
+            if isinstance(error, Transient):
+                return  # the server may be down, or only this write may fail: the pulls will tell
+        else:
+            job.report.written += done
+            if not done:
+                _note_write_fault(job, item_id, None)
+
+
+def _note_write_fault(job: _Job, item_id: int, error: ProviderError | None) -> None:
+    """Try a write again later; what isn't a passing fault shows as `failed`."""
+    shop = job.shop
+    with shop.store.write() as session:
+        leases.hold(session, job.account_id, job.owner, shop.clock())
+        item = session.get(OutboxItem, item_id)
+        if item is None:
+            return
+        item.attempts += 1
+        item.problem = str(error) if error else "the event keeps changing"
+        retry = plan_retry(error or Transient(), item.attempts, jitter=random.random(), work="write")  # noqa: S311
+        item.due_at = retry.due_at(shop.clock()) or shop.clock()
+        if not isinstance(error, (Transient, GrantRevoked)):
+            session.get_one(BookingEvent, item.booking_id).state = "failed"
+            log.warning("an event can't be written", booking=item.booking_id, reason=item.problem)
+    job.report.failures.append((job.name, error or Transient()))
+
+
+def _list_calendars(job: _Job) -> None:
+    shop = job.shop
+    with shop.store.read() as session:
+        account = session.get_one(Account, job.account_id)
+        due = account.next_list_at is None or account.next_list_at <= shop.clock()
+    if due or job.order.everything:
+        every = shop.settings.reconcile_every
+        list_account(shop.store, job.provider, job.account_id, job.owner, shop.clock, every)
+        job.report.listed += 1
+
+
+def _calendars(job: _Job) -> list[str]:
+    with job.shop.store.read() as session:
+        account = session.get_one(Account, job.account_id)
+        now = job.shop.clock()
+        wanted = [c for c in account.calendars if c.blocks or c.target]
+        return [c.id for c in wanted if job.order.everything or c.next_pull_at <= now]
+
+
+def _pull(job: _Job, calendar_id: str) -> None:
+    shop = job.shop
+    with shop.store.read() as session:
+        name = session.get_one(Calendar, calendar_id).name
+    pull = Pull(
+        shop.store,
+        job.provider,
+        shop.settings,
+        job.owner,
+        calendar_id,
+        shop.clock,
+        jitter=random.random(),  # noqa: S311 - spreads pulls, guards nothing
+        accept=job.order.full,
+        progress=lambda done, total: shop.progress(name, done, total),
+    )
+    try:
+        report = pull_calendar(pull, full=job.order.full)
+    except ProviderError as error:
+        _note_pull_fault(job, calendar_id, error)
+        if isinstance(error, (Transient, GrantRevoked)):
+            raise
+        job.report.failures.append((f"{job.name}/{name}", error))
+    else:
+        job.report.pulls.append(report)
+        if report.held_back:
+            log.warning("pull held back: too much would vanish", calendar=calendar_id, events=report.held_back)
+
+
+def _note_pull_fault(job: _Job, calendar_id: str, error: ProviderError) -> None:
+    with job.shop.store.write() as session:
+        now = job.shop.clock()
+        leases.hold(session, job.account_id, job.owner, now)
+        calendar = session.get_one(Calendar, calendar_id)
+        calendar.attempts += 1
+        calendar.problem = str(error)
+        retry = plan_retry(error, calendar.attempts, jitter=random.random())  # noqa: S311 - spreads retries
+        calendar.next_pull_at = retry.due_at(now) or now + timedelta(hours=1)
+        account = calendar.account
+        if account.state == "ok":
+            account.state, account.problem = "failing", f"{calendar.name}: {error}"
+            log.warning("a calendar fails", calendar=calendar_id, account=account.name, reason=str(error))
+
+
+def _extend(job: _Job) -> None:
+    shop = job.shop
+    with shop.store.read() as session:
+        today = shop.clock().date().isoformat()
+        stale = [
+            c.id
+            for c in session.get_one(Account, job.account_id).calendars
+            if (c.blocks or c.target) and c.generation and c.expanded_on != today
+        ]
+    for calendar_id in stale:
+        extend_calendar(Pull(shop.store, job.provider, shop.settings, job.owner, calendar_id, shop.clock, jitter=0.0))
+        job.report.extended += 1

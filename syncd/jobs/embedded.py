@@ -1,0 +1,60 @@
+"""The embedded runner: due accounts, found in the store, worked on by a pool of threads of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Lock
+
+import structlog
+
+from syncd.jobs.account import DUE, Order, WorkReport, Workshop, work_account
+from syncd.store import leases
+
+log = structlog.get_logger("syncd.jobs")
+
+WORKERS = 8
+
+
+class Runner:
+    """Starts work on accounts, never on one twice at once."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
+        self._at_work: set[str] = set()
+        self._lock = Lock()
+
+    def submit_due(self) -> None:
+        """Start work on every account that has some; what is due and isn't started is found again by the next call."""
+        with self._shop.store.read() as session:
+            due = leases.due_accounts(session, self._shop.clock())
+        for account_id in due:
+            self._submit(account_id)
+
+    def _submit(self, account_id: str) -> None:
+        with self._lock:
+            if account_id in self._at_work:
+                return
+            self._at_work.add(account_id)
+        self._pool.submit(work_account, self._shop, account_id).add_done_callback(partial(self._done, account_id))
+
+    def _done(self, account_id: str, future: Future[WorkReport]) -> None:
+        with self._lock:
+            self._at_work.discard(account_id)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.error("work failed", account=account_id, exc_info=error)
+
+    def stop(self) -> None:
+        """Let running work come to its next safe point, and start no more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def work_through(shop: Workshop, account_ids: Iterable[str], order: Order = DUE) -> WorkReport:
+    """Work on these accounts now, side by side, and report."""
+    report = WorkReport()
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="work") as pool:
+        for done in pool.map(lambda account_id: work_account(shop, account_id, order), account_ids):
+            report.add(done)
+    return report

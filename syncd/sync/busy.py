@@ -1,0 +1,74 @@
+"""From provider events to busy spans: the one table of what blocks.
+
+| what the event says                                | blocks |
+|----------------------------------------------------|--------|
+| STATUS:CANCELLED                                   | no |
+| own PARTSTAT DECLINED                              | no |
+| TRANSP:TRANSPARENT, free                           | no |
+| working elsewhere                                  | as the account's `working_elsewhere` says |
+| own PARTSTAT NEEDS-ACTION                          | as `unanswered` says |
+| STATUS:TENTATIVE, own PARTSTAT TENTATIVE, tentative | as `tentative` says |
+| everything else, all-day or not                    | yes |
+
+Rows further up win. Times are whole seconds since the epoch, rounded outwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from providers.model import Instance
+
+Span = tuple[int, int]
+
+
+class AccountChoices(Protocol):
+    """An account's choices: "busy" or "free" each."""
+
+    tentative: str
+    unanswered: str
+    working_elsewhere: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What an account wants uncertain events to mean."""
+
+    tentative: str = "busy"
+    unanswered: str = "busy"
+    working_elsewhere: str = "free"
+
+    @classmethod
+    def of(cls, account: AccountChoices) -> Choices:
+        """Take the choices of an account's row."""
+        return cls(account.tentative, account.unanswered, account.working_elsewhere)
+
+
+def blocks(instance: Instance, choices: Choices) -> bool:
+    """Whether an instance closes slots."""
+    if instance.status == "CANCELLED" or instance.partstat == "DECLINED":
+        return False
+    if instance.fb_type == "WORKING_ELSEWHERE":
+        return choices.working_elsewhere == "busy"
+    if instance.transparency == "TRANSPARENT" or instance.fb_type == "FREE":
+        return False
+    if instance.partstat == "NEEDS-ACTION":
+        return choices.unanswered == "busy"
+    if "TENTATIVE" in (instance.status, instance.partstat) or instance.fb_type == "BUSY_TENTATIVE":
+        return choices.tentative == "busy"
+    return True
+
+
+def busy_spans(instances: Iterable[Instance], choices: Choices) -> tuple[Span, ...]:
+    """The spans of the instances that block and have a length, sorted."""
+    spans = {span_of(i.start_at, i.end_at) for i in instances if i.start_at < i.end_at and blocks(i, choices)}
+    return tuple(sorted(spans))
+
+
+def span_of(start_at: datetime, end_at: datetime) -> Span:
+    """A span of instants in whole seconds, rounded outwards so that nothing busy is lost."""
+    return math.floor(start_at.timestamp()), math.ceil(end_at.timestamp())

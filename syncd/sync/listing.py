@@ -1,0 +1,94 @@
+"""Which calendars an account has, and which of them block or take consultations.
+
+A calendar is chosen by its name, its remote id or "*". A name that matches no calendar is kept as missing: what it
+would block is unknown, never free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from providers.model import RemoteCalendar
+from providers.port import Provider
+from syncd.ids import new_id
+from syncd.store import bookings, leases, pulls
+from syncd.store.engine import Store
+from syncd.store.models import Account, Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Remote ids that block, the one that takes consultations, and chosen names that match nothing."""
+
+    blocks: frozenset[str]
+    target: str | None
+    missing: tuple[str, ...]
+
+
+def plan_choice(calendars: Sequence[RemoteCalendar], blocks: Iterable[str], target: str) -> Choice:
+    """Match what the owner chose with what is there."""
+    chosen: set[str] = set()
+    missing: list[str] = []
+    for name in blocks:
+        matched = {c.remote_id for c in calendars if name == "*" or _is_named(c, name)}
+        chosen |= matched
+        if not matched and name != "*":
+            missing.append(name)
+    targets = [c.remote_id for c in calendars if target and _is_named(c, target)]
+    if target and not targets and target not in missing:
+        missing.append(target)
+    return Choice(frozenset(chosen), targets[0] if targets else None, tuple(missing))
+
+
+def _is_named(calendar: RemoteCalendar, name: str) -> bool:
+    return name in (calendar.name, calendar.remote_id, calendar.remote_id.rstrip("/").rpartition("/")[2])
+
+
+def list_account(
+    store: Store, provider: Provider, account_id: str, owner: str, clock: Callable[[], datetime], every: timedelta
+) -> list[RemoteCalendar]:
+    """Ask the provider for its calendars and store them. Raises ProviderError, LeaseLost."""
+    found = provider.list_calendars()
+    with store.write() as session:
+        leases.hold(session, account_id, owner, clock())
+        account = session.get_one(Account, account_id)
+        _apply_listing(session, account, found, clock())
+        for calendar in account.calendars:
+            if calendar.target:
+                bookings.assign_target(session, account.freelancer_id, calendar.id)
+        account.listed_at = clock()
+        account.next_list_at = clock() + every
+        leases.note_success(account)
+        pulls.bump_availability(session, account.freelancer_id)
+    return found
+
+
+def _apply_listing(session: Session, account: Account, found: Sequence[RemoteCalendar], now: datetime) -> None:
+    """Add and update calendars. One the server no longer lists stays: its pulls fail and say so."""
+    rows = {row.remote_id: row for row in account.calendars}
+    for remote in found:
+        row = rows.get(remote.remote_id)
+        if row is None:
+            row = Calendar(id=new_id("cal"), remote_id=remote.remote_id, blocks=False, target=False, next_pull_at=now)
+            account.calendars.append(row)
+        if row.tz != remote.tz and row.generation:
+            row.full_wanted = True  # floating and all-day events move with the calendar's zone
+        row.name, row.colour, row.tz, row.can_write = remote.name, remote.colour, remote.tz, remote.can_write
+    session.flush()
+    choose(account, now)
+
+
+def choose(account: Account, now: datetime) -> None:
+    """Apply the account's `blocks` and `target` to its known calendars."""
+    known = [RemoteCalendar(c.remote_id, c.name, c.colour, c.tz, c.can_write) for c in account.calendars]
+    choice = plan_choice(known, account.blocks, account.target)
+    account.missing = list(choice.missing)
+    for row in account.calendars:
+        wanted = row.remote_id in choice.blocks or row.remote_id == choice.target
+        if wanted and not (row.blocks or row.target):
+            row.next_pull_at = now
+        row.blocks, row.target = row.remote_id in choice.blocks, row.remote_id == choice.target

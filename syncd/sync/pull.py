@@ -1,0 +1,395 @@
+"""Pulls one calendar: asks the provider, lets `plan` decide, and stores changes and sync token together.
+
+Provider calls happen outside transactions; every commit proves that the account's lease is still ours. A full pull
+grows a new generation beside the one that serves and swaps it in at the end, so a crash leaves the old one serving.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from providers.errors import ProviderError, SyncTokenInvalid
+from providers.ical import booking_of
+from providers.model import ChangePage, RemoteCalendar, RemoteEvent, Unreadable, Window
+from providers.port import Provider
+from providers.recurrence import instances
+from syncd.store import leases, pulls
+from syncd.store.engine import Store
+from syncd.store.models import Account, Booking, BookingEvent, Calendar
+from syncd.store.pulls import EventRow
+from syncd.sync.busy import Choices, Span, busy_spans, span_of
+from syncd.sync.plan import Brake, HoldBack, OwnEvent, PullPlan, plan_brake, plan_drift, plan_pull
+
+_OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
+_EVER = Window(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class PullSettings:
+    """How far busy time is kept and how often calendars are pulled and compared in full."""
+
+    keep_busy_for: timedelta
+    reconcile_every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """One pull of one calendar by the worker that holds the account's lease."""
+
+    store: Store
+    provider: Provider
+    settings: PullSettings
+    owner: str
+    calendar_id: str
+    clock: Callable[[], datetime]
+    jitter: float  # in [0, 1)
+    accept: bool = False  # the owner accepts what the brake would hold back
+    progress: Callable[[int, int | None], None] = lambda done, total: None
+
+
+@dataclass(frozen=True, slots=True)
+class PullReport:
+    """What a pull did."""
+
+    calendar: str
+    full: bool
+    changed: int
+    removed: int
+    held_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a pull needs to know of its calendar."""
+
+    remote: RemoteCalendar
+    calendar_id: str
+    account_id: str
+    freelancer_id: str
+    generation: int
+    sync_token: str | None
+    tz: str
+    choices: Choices
+    sync_every: timedelta
+    window: Window
+
+
+def pull_window(now: datetime, keep_busy_for: timedelta) -> Window:
+    """The span in which busy time is kept: from the start of yesterday, in whole UTC days."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Window(today - timedelta(days=1), today + keep_busy_for + timedelta(days=1))
+
+
+def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
+    """Bring one calendar up to date. Raises ProviderError, LeaseLost, StoreError; nothing is stored by halves."""
+    started_at = pull.clock()
+    target = _read_target(pull, started_at, full=full)
+    try:
+        return _pull(pull, target, started_at)
+    except SyncTokenInvalid:
+        return _pull(pull, replace(target, sync_token=None), started_at)
+
+
+def _pull(pull: Pull, target: _Target, started_at: datetime) -> PullReport:
+    pages = iter(pull.provider.changes(target.remote, target.sync_token, target.window))
+    first = next(pages, None)
+    if first is None:
+        msg = "the provider gave no page of changes"
+        raise ProviderError(msg, calendar=target.remote.name)
+    if first.complete:
+        return _full(pull, target, started_at, itertools.chain([first], pages))
+    return _incremental(pull, target, started_at, [first, *pages])
+
+
+def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
+    with pull.store.read() as session:
+        calendar = session.get_one(Calendar, pull.calendar_id)
+        account = calendar.account
+        compare = calendar.full_synced_at is None or now - calendar.full_synced_at >= pull.settings.reconcile_every
+        fresh = full or compare or calendar.full_wanted
+        return _Target(
+            remote=RemoteCalendar(calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write),
+            calendar_id=calendar.id,
+            account_id=account.id,
+            freelancer_id=account.freelancer_id,
+            generation=calendar.generation,
+            sync_token=None if fresh else calendar.sync_token,
+            tz=calendar.tz or account.freelancer.tz,
+            choices=Choices.of(account),
+            sync_every=timedelta(seconds=account.sync_every_seconds),
+            window=pull_window(now, pull.settings.keep_busy_for),
+        )
+
+
+# Rows from events
+
+
+def _rows(pull: Pull, target: _Target, events: Iterable[RemoteEvent], plan: PullPlan) -> list[EventRow]:
+    events = list(events)
+    own = _own(pull.store, target.freelancer_id, events)
+    return [_row(target, event, own.get(event.remote_id), plan.quarantine.get(event.remote_id, ())) for event in events]
+
+
+def _own(store: Store, freelancer_id: str, events: list[RemoteEvent]) -> dict[str, str]:
+    """Remote id → booking id of the events that are ours: by UID, or by the booking property (semantics 13)."""
+    named = {event.remote_id: _named_booking(event) for event in events}
+    with store.read() as session:
+        own = pulls.own_bookings(
+            session, freelancer_id, {e.series_id for e in events}, {b for b in named.values() if b}
+        )
+    found = {e.remote_id: own.get(e.series_id) or own.get(named[e.remote_id] or "") for e in events}
+    return {remote_id: booking_id for remote_id, booking_id in found.items() if booking_id}
+
+
+def _named_booking(event: RemoteEvent) -> str | None:
+    match = _OWN_UID.fullmatch(event.series_id)
+    return booking_of(event.skeleton) or (match.group(1) if match else None)
+
+
+def _row(target: _Target, event: RemoteEvent, booking_id: str | None, problems: tuple[Unreadable, ...]) -> EventRow:
+    spans, problem = expand(event.skeleton, target.window, target.tz, target.choices)
+    reasons = [as_reason(p) for p in problems]
+    if problem:
+        reasons.append({"uid": event.series_id, "start": None, "reason": problem})
+    return EventRow(event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(reasons), booking_id)
+
+
+def expand(skeleton: str, window: Window, tz: str, choices: Choices) -> tuple[tuple[Span, ...], str | None]:
+    """The spans in which a series blocks, and why it can't be expanded if it can't."""
+    try:
+        return busy_spans(instances(skeleton, window, tz), choices), None
+    except ProviderError as error:
+        return (), str(error)
+
+
+def as_reason(item: Unreadable) -> dict[str, str | None]:
+    """What is kept of something unreadable: UID, start and reason, never a title."""
+    return {"uid": item.uid, "start": item.start, "reason": item.reason}
+
+
+# The two ways of pulling
+
+
+def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
+    with pull.store.read() as session:
+        known = pulls.known_etags(session, target.calendar_id, target.generation)
+    plan = plan_pull(known, pages)
+    rows = _rows(pull, target, plan.upserts, plan)
+    with pull.store.write() as session:
+        calendar = _hold(pull, session, target)
+        now = pull.clock()
+        held_back = _brake(pull, session, calendar, plan.removals, full=False)
+        if held_back:
+            return _hold_back(calendar, held_back, now)
+        pulls.put_events(session, calendar.id, calendar.generation, rows)
+        pulls.drop_events(session, calendar.id, calendar.generation, plan.removals)
+        unread = {r: plan.quarantine[r] for r in plan.quarantine if r not in {row.remote_id for row in rows}}
+        _quarantine(session, calendar.id, calendar.generation, unread)
+        _record_drift(session, target, rows, gone=plan.removals)
+        if rows or plan.removals or unread:
+            pulls.bump_availability(session, target.freelancer_id)
+        calendar.sync_token = pages[-1].sync_token or calendar.sync_token
+        _succeed(pull, session, calendar, target, started_at)
+    return PullReport(target.remote.name, full=False, changed=len(rows), removed=len(plan.removals))
+
+
+def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[ChangePage]) -> PullReport:
+    new = target.generation + 1
+    with pull.store.write() as session:
+        _hold(pull, session, target)
+        pulls.drop_generations(session, target.calendar_id, keep=target.generation)
+    listed: set[str] = set()
+    drifted: list[EventRow] = []
+    token: str | None = None
+    for page in pages:
+        rows = _store_page(pull, target, new, page)
+        listed |= {row.remote_id for row in rows}
+        drifted += [row for row in rows if row.booking_id]
+        token = page.sync_token
+        pull.progress(len(listed), page.total)
+    return _swap(pull, target, started_at, new, listed, drifted, token)
+
+
+def _store_page(pull: Pull, target: _Target, generation: int, page: ChangePage) -> list[EventRow]:
+    """Write one page into the generation that grows; what can't be read keeps its last known busy time."""
+    plan = plan_pull({}, [page])
+    rows = _rows(pull, target, plan.upserts, plan)
+    unread = {r: items for r, items in plan.quarantine.items() if r not in {row.remote_id for row in rows}}
+    with pull.store.write() as session:
+        _hold(pull, session, target)
+        kept = pulls.load_rows(session, target.calendar_id, target.generation, set(unread))
+        rows += kept
+        pulls.put_events(session, target.calendar_id, generation, rows)
+        rows += _quarantine(session, target.calendar_id, generation, unread)
+    return rows
+
+
+def _swap(
+    pull: Pull,
+    target: _Target,
+    started_at: datetime,
+    new: int,
+    listed: set[str],
+    own_rows: list[EventRow],
+    token: str | None,
+) -> PullReport:
+    with pull.store.write() as session:
+        calendar = _hold(pull, session, target)
+        before = set(pulls.known_etags(session, calendar.id, calendar.generation))
+        held_back = _brake(pull, session, calendar, before - listed, full=True)
+        if held_back:
+            pulls.drop_generations(session, calendar.id, keep=calendar.generation)
+            return _hold_back(calendar, held_back, pull.clock())
+        written = {event.remote_id for event, _ in pulls.written_in(session, calendar.id) if event.remote_id}
+        _record_drift(session, target, own_rows, gone=frozenset(written - listed))
+        calendar.generation, calendar.sync_token = new, token
+        calendar.full_synced_at, calendar.full_wanted = started_at, False
+        calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at
+        pulls.drop_generations(session, calendar.id, keep=new)
+        pulls.bump_availability(session, target.freelancer_id)
+        _succeed(pull, session, calendar, target, started_at)
+    return PullReport(target.remote.name, full=True, changed=len(listed), removed=len(before - listed))
+
+
+def _today(target: _Target) -> str:
+    return (target.window.start_at + timedelta(days=1)).date().isoformat()
+
+
+# Inside the transaction
+
+
+def _hold(pull: Pull, session: Session, target: _Target) -> Calendar:
+    leases.hold(session, target.account_id, pull.owner, pull.clock())
+    return session.get_one(Calendar, target.calendar_id)
+
+
+def _brake(
+    pull: Pull, session: Session, calendar: Calendar, gone: set[str] | frozenset[str], *, full: bool
+) -> HoldBack | None:
+    if not gone:
+        return None
+    now = pull.clock()
+    busy = pulls.future_busy(session, calendar.id, calendar.generation, now)
+    brake = Brake(calendar.held_back_at, calendar.held_back_digest)
+    return plan_brake(busy, gone, brake, full=full, accept=pull.accept, now=now)
+
+
+def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullReport:
+    """Keep the old state and its sync token, and compare in full in five minutes."""
+    if calendar.held_back_digest != held_back.digest or calendar.held_back_at is None:
+        calendar.held_back_at = now
+    calendar.held_back_digest, calendar.held_back_count = held_back.digest, held_back.count
+    calendar.full_wanted = True
+    calendar.next_pull_at = now + timedelta(minutes=5)
+    return PullReport(calendar.name, full=True, changed=0, removed=0, held_back=held_back.count)
+
+
+def _quarantine(
+    session: Session, calendar_id: str, generation: int, unread: dict[str, tuple[Unreadable, ...]]
+) -> list[EventRow]:
+    """Name what couldn't be read, beside what was known of it; returns rows for what was never understood."""
+    named = {r: (items[-1].etag, [dict(as_reason(i)) for i in items]) for r, items in unread.items()}
+    missing = pulls.quarantine(session, calendar_id, generation, named)
+    rows = [
+        EventRow(r, unread[r][-1].uid or "", named[r][0], "", (), tuple(as_reason(i) for i in unread[r]))
+        for r in sorted(missing)
+    ]
+    pulls.put_events(session, calendar_id, generation, rows)
+    return rows
+
+
+def _record_drift(session: Session, target: _Target, rows: list[EventRow], gone: frozenset[str]) -> None:
+    """Note on each booking of ours written in this calendar whether its event is still where we put it."""
+    seen = {row.remote_id: row for row in rows if row.booking_id}
+    if not seen and not gone:
+        return
+    for event, booking in pulls.written_in(session, target.calendar_id):
+        if event.remote_id in gone:
+            _set_drift(event, plan_drift(_own_event(event, booking), None))
+        elif event.remote_id in seen:
+            spans = _all_spans(seen[event.remote_id].skeleton, target.tz)
+            _set_drift(event, plan_drift(_own_event(event, booking), spans))
+
+
+def _own_event(event: BookingEvent, booking: Booking) -> OwnEvent:
+    return OwnEvent(booking.id, event.remote_id or "", own_spans(event, booking))
+
+
+def own_spans(event: BookingEvent, booking: Booking) -> frozenset[Span]:
+    """Every span in which our event may be by our own doing: as booked, as last written, as about to be written."""
+    pairs = [
+        (booking.starts_at, booking.ends_at),
+        (event.written_starts_at, event.written_ends_at),
+        (event.attempted_starts_at, event.attempted_ends_at),
+    ]
+    return frozenset(span_of(start, end) for start, end in pairs if start and end)
+
+
+def _all_spans(skeleton: str, tz: str) -> tuple[Span, ...]:
+    try:
+        found = instances(skeleton, _EVER, tz)
+    except ProviderError:
+        return ()
+    return tuple(sorted({span_of(i.start_at, i.end_at) for i in found if i.status != "CANCELLED"}))
+
+
+def _set_drift(event: BookingEvent, drift: dict[str, object] | None) -> None:
+    if event.state not in ("written", "drifted"):
+        return
+    event.state, event.drift = ("drifted", drift) if drift else ("written", None)
+
+
+def _succeed(pull: Pull, session: Session, calendar: Calendar, target: _Target, started_at: datetime) -> None:
+    account = session.get_one(Account, target.account_id)
+    calendar.synced_at = started_at
+    calendar.held_back_at = calendar.held_back_digest = calendar.held_back_count = None
+    calendar.problem, calendar.attempts = None, 0
+    calendar.next_pull_at = started_at + target.sync_every * (0.9 + 0.2 * pull.jitter)
+    leases.note_success(account)
+
+
+# As days pass
+
+
+def extend_calendar(pull: Pull) -> int:
+    """Expand series into the days that came into view, and forget past ones, without asking the provider."""
+    now = pull.clock()
+    target = _read_target(pull, now, full=False)
+    with pull.store.read() as session:
+        calendar = session.get_one(Calendar, pull.calendar_id)
+        until, generation = calendar.expanded_until_at, calendar.generation
+        events = pulls.skeletons(session, pull.calendar_id, generation)
+    added: list[tuple[int, EventRow]] = []
+    if until is not None and until < target.window.end_at:
+        added = list(_extended(pull, target, events, Window(until, target.window.end_at)))
+    with pull.store.write() as session:
+        calendar = _hold(pull, session, target)
+        if calendar.generation == generation:
+            pulls.put_spans(session, calendar.id, generation, added)
+            pulls.drop_past_spans(session, calendar.id, target.window.start_at)
+            calendar.expanded_on, calendar.expanded_until_at = (
+                _today(target),
+                max(target.window.end_at, until or target.window.end_at),
+            )
+            pulls.bump_availability(session, target.freelancer_id)
+    return len(added)
+
+
+def _extended(
+    pull: Pull, target: _Target, events: list[tuple[int, str, str, str]], window: Window
+) -> Iterator[tuple[int, EventRow]]:
+    """What begins in the new days; what began before is in the store already."""
+    first = int(window.start_at.timestamp())
+    for event_id, remote_id, uid, skeleton in events:
+        spans, _ = expand(skeleton, window, target.tz, target.choices)
+        new = tuple(span for span in spans if span[0] >= first)
+        if new:
+            event = RemoteEvent(remote_id, uid, "", skeleton)
+            booking_id = _own(pull.store, target.freelancer_id, [event]).get(remote_id)
+            yield event_id, EventRow(remote_id, uid, "", skeleton, new, (), booking_id)

@@ -1,0 +1,47 @@
+"""How far a calendar's busy time can be trusted now (semantics 16), decided from its row alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from syncd.store.models import Account, Calendar
+
+SyncState = Literal["never_pulled", "fresh", "stale", "held_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A calendar's state; `stale_at` is when time alone makes it stale, `closes` whether it then closes slots."""
+
+    id: str
+    state: SyncState
+    synced_at: datetime | None
+    stale_at: datetime | None
+    closes: bool
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its busy time may be relied on; a held-back pull leaves the old state serving."""
+        return self.state in ("fresh", "held_back")
+
+
+def trust_of(calendar: Calendar, account: Account, stale_after: timedelta, now: datetime) -> Trust:
+    """Judge one calendar."""
+    closes = account.when_stale == "close"
+    if calendar.synced_at is None:
+        return Trust(calendar.id, "never_pulled", None, None, closes)
+    stale_at = calendar.synced_at + stale_after
+    if account.state == "needs_reconnect" or now > stale_at:
+        return Trust(calendar.id, "stale", calendar.synced_at, None, closes)
+    state: SyncState = "held_back" if calendar.held_back_at else "fresh"
+    return Trust(calendar.id, state, calendar.synced_at, stale_at, closes)
+
+
+def unknown_account(account: Account) -> Trust | None:
+    """An account whose blocking calendars aren't known yet, or of which one is missing, stands for them."""
+    missing = set(account.missing) & set(account.blocks)
+    if missing or (account.blocks and account.listed_at is None):
+        return Trust(account.id, "never_pulled", None, None, account.when_stale == "close")
+    return None
