@@ -1,0 +1,35 @@
+"""How a booking reads in the freelancer's calendar."""
+
+from __future__ import annotations
+
+from providers.model import ConsultationEvent
+from syncd.store.models import Booking
+
+
+def describe(booking: Booking) -> ConsultationEvent:
+    """The event a booking owns: who comes, for what, with what they wrote. It has no attendees, so nobody is mailed."""
+    return ConsultationEvent(
+        booking_id=booking.id,
+        start_at=booking.starts_at,
+        end_at=booking.ends_at,
+        title=_title(booking),
+        description="\n".join(_lines(booking)),
+        location=booking.location or None,
+        sequence=booking.sequence,
+        updated_at=booking.updated_at,
+    )
+
+
+def _title(booking: Booking) -> str:
+    name = booking.client.get("name")
+    return f"{booking.consultation.title}: {name}" if name else booking.consultation.title
+
+
+def _lines(booking: Booking) -> list[str]:
+    client = booking.client
+    lines = [f"{client[key]}" for key in ("name", "email", "phone") if client.get(key)]
+    labels = {question["id"]: question["label"] for question in booking.consultation.questions}
+    lines += [f"{labels.get(key, key)}: {answer}" for key, answer in booking.answers.items()]
+    if booking.note:
+        lines.append(booking.note)
+    return [*lines, f"Booking {booking.id}"]

@@ -1,0 +1,157 @@
+"""The slot feed: the predicate's listing as bytes, kept until something or time alone changes it (semantics 10).
+
+The zones can't change below a running process, so tzdata's version needs no place in the key of what is kept. Never
+calls a provider. What is unknown is said to be unknown: a stale calendar that closes is AvailabilityUnknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from availability import open_periods, open_slots, valid_until, whole_second
+from syncd.booking.lifecycle import moving
+from syncd.errors import AvailabilityUnknown
+from syncd.feed_json import render_days, render_periods
+from syncd.situation import Circumstances, Situations
+from syncd.store.models import Booking
+from syncd.store.offers import Offer
+
+_KEPT = 2048
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedQuestion:
+    """What a frontend asks: a half-open window of starts, how long, in which zone, in which form."""
+
+    start_at: datetime
+    end_at: datetime
+    duration_minutes: int
+    time_zone: str
+    form: Literal["slots", "periods"] = "slots"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAnswer:
+    """The answer's bytes, their ETag, and the oldest pull they rest on."""
+
+    body: bytes
+    etag: str
+    synced_at: datetime | None
+    expires_at: datetime | None
+
+
+class Feed:
+    """Answers questions about slots and keeps the answers."""
+
+    def __init__(self, situations: Situations) -> None:
+        self._situations = situations
+        self._kept: dict[tuple[object, ...], FeedAnswer] = {}
+        self._lock = Lock()
+
+    def answer(self, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> FeedAnswer:
+        """The public answer, from what is kept if nothing has changed. Raises AvailabilityUnknown."""
+        key = (offer.freelancer.id, offer.freelancer.availability_version, offer.consultation.id, question)
+        kept = self._kept.get(key)
+        if kept is not None and kept.expires_at is not None and now < kept.expires_at:
+            return kept
+        circumstances = self._situations.load(session, offer, now)
+        answer = _answer(offer, question, circumstances, now, with_calendars=False)
+        if not circumstances.is_degraded:
+            self._keep(key, answer)
+        return answer
+
+    def detailed(
+        self, session: Session, offer: Offer, question: FeedQuestion, now: datetime, *, rescheduling: Booking | None
+    ) -> FeedAnswer:
+        """The answer for one caller alone, never kept: around a booking that is being moved (semantics 6)."""
+        leave_out = rescheduling.id if rescheduling else None
+        circumstances = self._situations.load(session, offer, now, leave_out=leave_out)
+        return _answer(offer, question, circumstances, now, with_calendars=False, moved=rescheduling)
+
+    def with_calendars(self, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> FeedAnswer:
+        """The answer for a key's holder, with the state of every calendar it rests on."""
+        return _answer(offer, question, self._situations.load(session, offer, now), now, with_calendars=True)
+
+    def _keep(self, key: tuple[object, ...], answer: FeedAnswer) -> None:
+        with self._lock:
+            while len(self._kept) >= _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = answer
+
+
+def _answer(
+    offer: Offer,
+    question: FeedQuestion,
+    circumstances: Circumstances,
+    now: datetime,
+    *,
+    with_calendars: bool,
+    moved: Booking | None = None,
+) -> FeedAnswer:
+    situation = circumstances.situation
+    if situation.stale:
+        raise AvailabilityUnknown(retry_after=60)
+    if moved is not None:
+        situation = moving(situation, moved)
+    duration = question.duration_minutes * 60
+    window = (whole_second(question.start_at), whole_second(question.end_at))
+    if question.form == "periods":
+        found = render_periods(open_periods(situation, duration, window), question.time_zone)
+    else:
+        found = render_days(open_slots(situation, duration, window), duration, question.time_zone)
+    changes = valid_until(situation, duration, window)
+    instants = [circumstances.changes_at, _EPOCH + timedelta(seconds=changes) if changes is not None else None]
+    expires_at = min((at for at in instants if at is not None), default=None)
+    meta = _meta(offer, question, circumstances, expires_at, with_calendars=with_calendars)
+    body = _body(offer, question, found, meta, situation.rules.increment)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return FeedAnswer(body, etag, circumstances.oldest_sync_at, expires_at)
+
+
+def _meta(
+    offer: Offer,
+    question: FeedQuestion,
+    circumstances: Circumstances,
+    expires_at: datetime | None,
+    *,
+    with_calendars: bool,
+) -> dict[str, object]:
+    meta: dict[str, object] = {
+        "state": "degraded" if circumstances.is_degraded else "fresh",
+        "next_slot": None,
+        "valid_until": rfc3339(expires_at) if expires_at else None,
+    }
+    if with_calendars:
+        meta["calendars"] = [
+            {"id": t.id, "state": t.state, "synced_at": rfc3339(t.synced_at) if t.synced_at else None}
+            for t in circumstances.trusts
+        ]
+    return meta
+
+
+def _body(offer: Offer, question: FeedQuestion, found: bytes, meta: dict[str, object], increment: int) -> bytes:
+    head: dict[str, object] = {
+        "freelancer": offer.freelancer.handle,
+        "consultation": offer.consultation.slug,
+        "duration_minutes": question.duration_minutes,
+        "time_zone": question.time_zone,
+    }
+    if question.form == "periods":
+        head["increment_minutes"] = increment // 60
+    opening = json.dumps(head, separators=(",", ":"), ensure_ascii=False)[:-1].encode()
+    ending = json.dumps(meta, separators=(",", ":")).encode()
+    return b'%s,"%s":%s,"meta":%s}' % (opening, question.form.encode(), found, ending)
+
+
+def rfc3339(at: datetime) -> str:
+    """An instant in UTC as the API writes it."""
+    text = at.astimezone(UTC).isoformat(timespec="microseconds" if at.microsecond else "seconds")
+    return text.replace("+00:00", "Z")

@@ -1,0 +1,147 @@
+"""Delivers what a booking owes its calendar: reads, plans, records the attempt, acts, records the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from providers.model import ConsultationEvent, EventRef, RemoteCalendar
+from providers.port import Provider
+from syncd.booking.describe import describe
+from syncd.outbox import apply
+from syncd.outbox.plan import Place, Step, plan_write, uid_of
+from syncd.store import leases, outbox, pulls
+from syncd.store.engine import Store
+from syncd.store.models import OWNING_STATES, Booking, BookingEvent, Calendar, OutboxItem
+
+_STEPS = 6  # remove, renew, create, and the booking changing meanwhile: more at once is no progress
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Who delivers: the worker that holds the account's lease."""
+
+    store: Store
+    provider: Provider
+    account_id: str
+    owner: str
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One step to take, read in one transaction."""
+
+    step: Step
+    item_id: int
+    booking_id: str
+    revision: int
+    calendar: RemoteCalendar | None
+    ref: EventRef | None
+    key: str
+    event: ConsultationEvent
+
+
+def deliver(delivery: Delivery, item_id: int) -> bool:
+    """Take steps until the remote event is as the booking wants it; True if it is. Raises ProviderError, LeaseLost."""
+    for _ in range(_STEPS):
+        order = _take_order(delivery, item_id)
+        if order is None:
+            return True
+        ref, vanished = _act(delivery.provider, order)
+        if _record(delivery, order, ref, vanished=vanished):
+            return True
+    return False
+
+
+def _take_order(delivery: Delivery, item_id: int) -> _Order | None:
+    """Plan the next step and record that it is about to be taken; None when nothing is owed any more."""
+    with delivery.store.write() as session:
+        leases.hold(session, delivery.account_id, delivery.owner, delivery.clock())
+        item = session.get(OutboxItem, item_id)
+        if item is None:
+            return None
+        booking = session.get_one(Booking, item.booking_id)
+        order = _order(session, item, booking, booking.event)
+        if order.step == "nothing":
+            _rest(booking.event, wanted=booking.state in OWNING_STATES)
+            outbox.settle(session, item.id, booking.revision)
+            return None
+        if order.step != "remove":
+            booking.event.attempted_starts_at, booking.event.attempted_ends_at = booking.starts_at, booking.ends_at
+        return order
+
+
+def _order(session: Session, item: OutboxItem, booking: Booking, event: BookingEvent) -> _Order:
+    calendar = session.get(Calendar, event.calendar_id) if event.calendar_id else None
+    place = Place(event.calendar_id, event.remote_id, attempted=event.attempted_starts_at is not None)
+    # An event stays in the calendar it was promised to; a changed target moves it in a later step of this project.
+    step = plan_write(place, wanted=booking.state in OWNING_STATES, target_id=event.calendar_id)
+    remote = _remote(calendar) if calendar else None
+    ref = None
+    if remote and event.remote_id:
+        ref = EventRef(remote.remote_id, event.remote_id, event.uid, event.etag, event.html_link)
+    key = uid_of(booking.id, event.generation)
+    return _Order(step, item.id, booking.id, booking.revision, remote, ref, key, describe(booking))
+
+
+def _remote(calendar: Calendar) -> RemoteCalendar:
+    return RemoteCalendar(calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write)
+
+
+def _act(provider: Provider, order: _Order) -> tuple[EventRef | None, bool]:
+    """Take the step; returns where the event is now, and whether its id is used up."""
+    assert order.calendar is not None
+    try:
+        if order.step == "create":
+            return apply.create(provider, order.calendar, order.event, order.key), False
+        if order.step == "change" and order.ref is not None:
+            return apply.change(provider, order.ref, order.event), False
+        apply.remove(provider, order.calendar, order.ref, order.key)
+    except apply.Vanished:
+        return None, True
+    return None, False
+
+
+def _record(delivery: Delivery, order: _Order, ref: EventRef | None, *, vanished: bool) -> bool:
+    """Store the result of a step; True if nothing more is owed."""
+    with delivery.store.write() as session:
+        leases.hold(session, delivery.account_id, delivery.owner, delivery.clock())
+        event = session.get_one(BookingEvent, order.booking_id)
+        if event.calendar_id:
+            pulls.drop_spans_of_booking(session, event.calendar_id, order.booking_id)
+        if ref is None:
+            _renew(event)
+            done = order.step == "remove" and event.booking.state not in OWNING_STATES
+        else:
+            _note_written(event, order, ref)
+            done = True
+        pulls.bump_availability(session, event.booking.freelancer_id)
+        if done:
+            outbox.settle(session, order.item_id, order.revision)
+        return done and event.booking.revision == order.revision
+
+
+def _note_written(event: BookingEvent, order: _Order, ref: EventRef) -> None:
+    event.remote_id, event.etag, event.html_link, event.uid = ref.remote_id, ref.etag, ref.html_link, ref.uid
+    event.written_starts_at, event.written_ends_at = order.event.start_at, order.event.end_at
+    event.drift = None
+    if event.booking.revision == order.revision:
+        event.state = "written"
+
+
+def _renew(event: BookingEvent) -> None:
+    """There is no event now; the next one, if any, has a new id."""
+    event.generation += 1
+    event.uid = uid_of(event.booking_id, event.generation)
+    event.remote_id = event.etag = event.html_link = event.drift = None
+    event.attempted_starts_at = event.attempted_ends_at = event.written_starts_at = event.written_ends_at = None
+    event.state = "pending" if event.booking.state in OWNING_STATES else "none"
+
+
+def _rest(event: BookingEvent, *, wanted: bool) -> None:
+    if not wanted:
+        event.state = "none"

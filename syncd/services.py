@@ -1,0 +1,58 @@
+"""What the daemon's halves share: the store, the vault, the predicate's circumstances and the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.engine import make_url
+
+from syncd.config import Config
+from syncd.feed import Feed
+from syncd.secrets import Vault
+from syncd.situation import Situations
+from syncd.store.declared import Applying, apply_config
+from syncd.store.engine import Store, has_data, open_store
+from syncd.sync.listing import choose
+
+
+def utc_now() -> datetime:
+    """The clock of this machine."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Services:
+    """One opened installation. `nudge` tells the worker that something is owed; `beat_at` is its last sign of life."""
+
+    config: Config
+    store: Store
+    vault: Vault
+    situations: Situations
+    feed: Feed
+    clock: Callable[[], datetime] = utc_now
+    nudge: Callable[[], None] = lambda: None
+    beat_at: datetime | None = field(default=None)
+
+
+def open_services(config: Config, *, clock: Callable[[], datetime] = utc_now) -> Services:
+    """Open key, database and caches; bring what the file declares into the store. Raises ConfigError, StoreError."""
+    vault = Vault.open(config.daemon.secret_key_file, create=not has_data(config.database_url))
+    store = open_store(config.database_url)
+    situations = Situations(timedelta(seconds=config.daemon.stale_after))
+    services = Services(config, store, vault, situations, Feed(situations), clock)
+    apply_declared(services)
+    return services
+
+
+def apply_declared(services: Services) -> None:
+    """Make the store say what the configuration file says."""
+    with services.store.write() as session:
+        apply_config(Applying(session, services.config, services.vault, services.clock(), choose))
+
+
+def database_file(config: Config) -> str | None:
+    """The path of a SQLite database, None for any other."""
+    url = make_url(config.database_url)
+    return url.database if url.get_backend_name() == "sqlite" else None

@@ -1,0 +1,172 @@
+"""Lays before the predicate what it needs to judge one consultation now. Decides nothing of what is bookable itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from threading import Lock
+
+from sqlalchemy.orm import Session
+
+from availability import BookingRules, Busy, Claim, Schedule, Situation, whole_second
+from syncd.store import offers
+from syncd.store.models import Account, Booking, Calendar, Consultation, Freelancer, ScheduleRow
+from syncd.store.offers import Offer
+from syncd.sync.pull import own_spans
+from syncd.sync.staleness import Trust, trust_of, unknown_account
+
+_LIMITS_LOOK_BACK = timedelta(days=9)  # a week's count needs the bookings of its past days
+_BUSY_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """A situation with what the feed says about it."""
+
+    situation: Situation
+    trusts: tuple[Trust, ...]
+    holds_expire_at: datetime | None
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether some calendar isn't known, and the owner wants slots offered all the same."""
+        return any(not trust.is_known for trust in self.trusts)
+
+    @property
+    def oldest_sync_at(self) -> datetime | None:
+        """The oldest of the last successful pulls of all blocking calendars; None if one was never pulled."""
+        pulled = [trust.synced_at for trust in self.trusts if trust.synced_at is not None]
+        return min(pulled) if pulled and len(pulled) == len(self.trusts) else None
+
+    @property
+    def changes_at(self) -> datetime | None:
+        """When a hold expires or a calendar goes stale, whichever comes first."""
+        instants = [trust.stale_at for trust in self.trusts] + [self.holds_expire_at]
+        return min((at for at in instants if at is not None), default=None)
+
+
+class Situations:
+    """Builds circumstances, keeping merged busy time and parsed set hours warm between questions."""
+
+    def __init__(self, stale_after: timedelta) -> None:
+        self._stale_after = stale_after
+        self._busy: dict[tuple[object, ...], Busy] = {}
+        self._lock = Lock()
+
+    def load(self, session: Session, offer: Offer, now: datetime, *, leave_out: str | None = None) -> Circumstances:
+        """Read the circumstances of an offer; `leave_out` is a booking being moved (semantics 6)."""
+        accounts = offers.accounts_of(session, offer.freelancer.id)
+        calendars = blocking(accounts, offer.consultation.blocks)
+        trusts = self._trusts(accounts, calendars, offer.consultation.blocks, now)
+        bookings = [
+            b
+            for b in offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
+            if b.id != leave_out and not _is_over(b, now)
+        ]
+        situation = Situation(
+            schedule=schedule_of(offer.schedule),
+            rules=rules_of(offer.freelancer, offer.consultation),
+            tz=offer.freelancer.tz,
+            consultation=offer.consultation.id,
+            busy=self._busy_of(session, offer.freelancer, calendars, leave_out),
+            claims=tuple(_claim(b) for b in bookings),
+            stale=tuple(t.id for t in trusts if t.closes and not t.is_known),
+            now=whole_second(now),
+        )
+        holds = [b.hold_expires_at for b in bookings if b.state == "held" and b.hold_expires_at]
+        return Circumstances(situation, trusts, min(holds, default=None))
+
+    def _trusts(
+        self, accounts: Sequence[Account], calendars: Sequence[Calendar], named: Sequence[str], now: datetime
+    ) -> tuple[Trust, ...]:
+        known = [trust_of(c, c.account, self._stale_after, now) for c in calendars]
+        relevant = [a for a in accounts if not named or any(n.partition("/")[0] == a.name for n in named)]
+        return (*known, *(trust for a in relevant if (trust := unknown_account(a))))
+
+    def _busy_of(
+        self, session: Session, freelancer: Freelancer, calendars: Sequence[Calendar], leave_out: str | None
+    ) -> Busy:
+        key = (freelancer.id, freelancer.availability_version, tuple((c.id, c.generation) for c in calendars))
+        if leave_out is None and (kept := self._busy.get(key)):
+            return kept
+        busy = _read_busy(session, calendars, leave_out)
+        if leave_out is None:
+            self._keep(key, busy)
+        return busy
+
+    def _keep(self, key: tuple[object, ...], busy: Busy) -> None:
+        with self._lock:
+            while len(self._busy) >= _BUSY_KEPT:
+                del self._busy[next(iter(self._busy))]
+            self._busy[key] = busy
+
+
+def blocking(accounts: Sequence[Account], named: Sequence[str]) -> list[Calendar]:
+    """The calendars that block a consultation: all that block, or those it names as "account/calendar"."""
+    return [
+        calendar
+        for account in accounts
+        for calendar in account.calendars
+        if calendar.blocks and (not named or _names(account, calendar, named))
+    ]
+
+
+def _names(account: Account, calendar: Calendar, named: Sequence[str]) -> bool:
+    return any(name in (f"{account.name}/{calendar.name}", f"{account.name}/{calendar.remote_id}") for name in named)
+
+
+def _is_over(booking: Booking, now: datetime) -> bool:
+    """A hold that has run out no longer counts, swept or not (semantics 19)."""
+    return booking.state == "held" and booking.hold_expires_at is not None and booking.hold_expires_at <= now
+
+
+def _read_busy(session: Session, calendars: Sequence[Calendar], leave_out: str | None) -> Busy:
+    spans = {found.calendar_id: (found.starts, found.ends) for found in offers.busy_spans_of(session, calendars)}
+    for own in offers.own_spans_in(session, calendars) if calendars else []:
+        if own.booking.id != leave_out and (own.starts_at, own.ends_at) not in own_spans(own.event, own.booking):
+            starts, ends = spans[own.calendar_id]
+            starts.append(own.starts_at)
+            ends.append(own.ends_at)
+    return Busy.from_arrays(spans)
+
+
+def _claim(booking: Booking) -> Claim:
+    return Claim(
+        id=booking.id,
+        start=int(booking.starts_at.timestamp()),
+        end=int(booking.ends_at.timestamp()),
+        buffer_before=booking.buffer_before_minutes * 60,
+        buffer_after=booking.buffer_after_minutes * 60,
+        consultation=booking.consultation_id,
+        held=booking.state == "held",
+    )
+
+
+def schedule_of(row: ScheduleRow) -> Schedule:
+    """Read a schedule's row; equal hours share one Schedule, which remembers its openings."""
+    return _schedule(json.dumps(row.hours), json.dumps(row.on), row.tz)
+
+
+@lru_cache(maxsize=1024)
+def _schedule(hours: str, on: str, tz: str) -> Schedule:
+    return Schedule.parse(json.loads(hours), json.loads(on), tz)
+
+
+def rules_of(freelancer: Freelancer, consultation: Consultation) -> BookingRules:
+    """A consultation's rules in seconds, with the freelancer's limits over all consultations."""
+    return BookingRules(
+        durations=tuple(60 * minutes for minutes in consultation.durations_minutes),
+        increment=60 * consultation.increment_minutes,
+        minimum_notice=60 * consultation.minimum_notice_minutes,
+        horizon=60 * consultation.horizon_minutes,
+        buffer_before=60 * consultation.buffer_before_minutes,
+        buffer_after=60 * consultation.buffer_after_minutes,
+        daily_limit=consultation.daily_limit,
+        weekly_limit=consultation.weekly_limit,
+        freelancer_daily_limit=freelancer.daily_limit,
+        freelancer_weekly_limit=freelancer.weekly_limit,
+        active=consultation.active and freelancer.active,
+    )
