@@ -1,0 +1,133 @@
+"""Puts the HTTP edge together: routers, problem handlers, request ids, bounds."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from syncd.api import bookings, problems, slots
+from syncd.api.answers import Answer
+from syncd.api.schemas import Health, Problem
+from syncd.errors import PROBLEM_TYPES, ApiError, StoreError, SyncdError
+from syncd.services import Services
+
+LARGEST_BODY = 64 * 1024
+_HEARTBEAT = timedelta(minutes=1)
+_REQUEST_ID = re.compile(r"[\w.-]{1,64}")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGI = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+def create_app(services: Services) -> FastAPI:
+    """The HTTP application on an opened installation."""
+    app = FastAPI(
+        title="syncd",
+        version=version("syncd"),
+        description="Bookable slots from a freelancer's calendars, and bookings back into them.",
+        docs_url=None,
+        redoc_url=None,
+        responses={500: {"model": Problem}},
+    )
+    app.state.services = services
+    app.include_router(slots.router)
+    app.include_router(bookings.router)
+    app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
+    app.add_api_route(
+        "/readyz",
+        readyz,
+        operation_id="readyz",
+        tags=["operations"],
+        responses={200: {"model": Health}, 503: {"model": Problem}},
+    )
+    app.add_exception_handler(ApiError, problems.on_api_error)
+    app.add_exception_handler(SyncdError, problems.on_syncd_error)
+    app.add_exception_handler(RequestValidationError, problems.on_invalid_request)
+    app.add_exception_handler(HTTPException, problems.on_http_error)
+    app.add_exception_handler(Exception, problems.on_bug)
+    app.add_middleware(Bounds)
+    app.add_middleware(RequestIds)
+    return app
+
+
+def healthz() -> Health:
+    """The process is alive."""
+    return Health(status="ok")
+
+
+def readyz(request: Request) -> Response:
+    """The database answers, and the worker has shown a sign of life within a minute."""
+    services: Services = request.app.state.services
+    with services.store.read() as session:
+        session.connection().exec_driver_sql("SELECT 1")
+    beat = services.beat_at
+    if beat is None or services.clock() - beat > _HEARTBEAT:
+        raise StoreError("the worker shows no sign of life")
+    return Answer.of(200, {"status": "ok"}).response(request)
+
+
+class RequestIds:
+    """Gives every request an id, the caller's if it sent a sane one, and every answer the header."""
+
+    def __init__(self, app: ASGI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
+        scope["request_id"] = request_id
+
+        async def with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await self._app(scope, receive, with_id)
+
+
+class Bounds:
+    """Refuses bodies over 64 KiB, whether they say so or not."""
+
+    def __init__(self, app: ASGI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        told = request.headers.get("content-length", "0")
+        if not told.isdigit() or int(told) > LARGEST_BODY:
+            await _too_large(request)(scope, receive, send)
+            return
+        received = 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > LARGEST_BODY:
+                raise ApiError("too-large", f"a request may have {LARGEST_BODY} bytes")
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+def _too_large(request: Request) -> Response:
+    kind = PROBLEM_TYPES["too-large"]
+    return problems.problem(kind, f"a request may have {LARGEST_BODY} bytes").response(request)

@@ -1,0 +1,227 @@
+"""The slot feed and its explanations over HTTP."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from availability import ZoneError, explain, zones
+from syncd.api.answers import Answer
+from syncd.api.credentials import KeyHolder, caller_of, key_holder, presented
+from syncd.api.problems import reasons_json
+from syncd.api.schemas import Explanation, Problem, SlotsAnswer
+from syncd.booking.lifecycle import visible_reasons
+from syncd.errors import ApiError
+from syncd.feed import FeedAnswer, FeedQuestion, rfc3339
+from syncd.services import Services
+from syncd.store import offers
+from syncd.store.models import Booking
+from syncd.store.offers import Offer
+
+router = APIRouter(tags=["slots"])
+
+LONGEST = timedelta(days=92)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s?([Zz]|[+-]?\d\d:\d\d)")
+_PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 422, 503)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The query as sent."""
+
+    start: str
+    end: str
+    time_zone: str | None
+    duration_minutes: int | None
+    form: Literal["slots", "periods"]
+
+
+@router.get(
+    "/v1/{handle}/{slug}/slots",
+    operation_id="list_slots",
+    responses={200: {"model": SlotsAnswer}, 304: {"description": "Not changed"}, **_PROBLEMS},
+)
+def list_slots(
+    request: Request,
+    handle: str,
+    slug: str,
+    start: Annotated[str, Query(description="a date, or an instant with an offset", max_length=40)],
+    end: Annotated[str, Query(description="a date (inclusive), or an instant (exclusive)", max_length=40)],
+    time_zone: Annotated[str | None, Query(max_length=64)] = None,
+    duration_minutes: Annotated[int | None, Query(gt=0, le=10_080)] = None,
+    format: Annotated[Literal["slots", "periods"], Query()] = "slots",  # noqa: A002 - the contract's name
+    rescheduling: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """The slots a client can book now; every one listed books, every other start is refused."""
+    services: Services = request.app.state.services
+    asked = _Asked(start, end, time_zone, duration_minutes, format)
+    with services.store.read() as session:
+        answer = _list(services, session, request, (handle, slug), asked, rescheduling)
+    headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
+    if answer.synced_at:
+        headers["Syncd-Synced-At"] = rfc3339(answer.synced_at)
+    if answer.etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    return Response(answer.body, headers=headers, media_type="application/json")
+
+
+def _list(
+    services: Services,
+    session: Session,
+    request: Request,
+    name: tuple[str, str],
+    asked: _Asked,
+    rescheduling: str | None,
+) -> FeedAnswer:
+    now = services.clock()
+    if rescheduling:
+        _, moved = caller_of(session, services.vault, presented(request), rescheduling, "bookings:read")
+        offer = _offer(session, name)
+        if moved.consultation_id != offer.consultation.id:
+            raise ApiError("not-found", "this booking is not of this consultation")
+        question = _question(asked, offer, moved)
+        return services.feed.detailed(session, offer, question, now, rescheduling=moved)
+    holder = key_holder(session, presented(request))
+    offer = _visible(_offer(session, name), holder)
+    question = _question(asked, offer, None)
+    if holder and holder.may("slots:read", offer.freelancer.id):
+        return services.feed.with_calendars(session, offer, question, now)
+    return services.feed.answer(session, offer, question, now)
+
+
+@router.get(
+    "/v1/{handle}/{slug}/slots/explain",
+    operation_id="explain_slot",
+    responses={200: {"model": Explanation}, **_PROBLEMS},
+)
+def explain_slot(
+    request: Request,
+    handle: str,
+    slug: str,
+    at: Annotated[str, Query(description="an instant with an offset", max_length=40)],
+    duration_minutes: Annotated[int | None, Query(gt=0, le=10_080)] = None,
+) -> Response:
+    """Why a start is or is not offered: every reason, private ones only for a key."""
+    services: Services = request.app.state.services
+    with services.store.read() as session:
+        holder = key_holder(session, presented(request))
+        offer = _visible(_offer(session, (handle, slug)), holder)
+        start = parse_instant(at, "at").timestamp()
+        duration = duration_of(offer, duration_minutes)
+        situation = services.situations.load(session, offer, services.clock()).situation
+    reasons = explain(situation, duration * 60, int(start // 1))
+    trusted = holder is not None and holder.may("slots:read", offer.freelancer.id)
+    shown = reasons_json(visible_reasons(reasons, trusted=trusted), offer.freelancer.tz)
+    if not start.is_integer() and not any(reason["code"] == "off_grid" for reason in shown):
+        shown.append({"code": "off_grid"})
+    return Answer.of(200, {"bookable": not shown, "reasons": shown}).response(request)
+
+
+def _offer(session: Session, name: tuple[str, str]) -> Offer:
+    offer = offers.find_offer(session, *name)
+    if offer is None:
+        raise ApiError("not-found", f"there is no consultation {name[0]}/{name[1]}")
+    return offer
+
+
+def _visible(offer: Offer, holder: KeyHolder | None) -> Offer:
+    """A private consultation is for the holders of a key (links come later)."""
+    if offer.consultation.visibility == "private":
+        if holder is None:
+            raise ApiError("unauthorized", "this consultation is private: it needs a key")
+        if not holder.may("slots:read", offer.freelancer.id):
+            raise ApiError("forbidden", "this key lacks the scope slots:read")
+    return offer
+
+
+def duration_of(offer: Offer, minutes: int | None) -> int:
+    """The duration asked for, or the consultation's first. Raises ApiError for one that isn't offered."""
+    offered = offer.consultation.durations_minutes
+    if minutes is not None and minutes not in offered:
+        detail = f"{minutes} minutes are not offered; right would be one of {', '.join(map(str, offered))}"
+        errors = [{"pointer": "/duration_minutes", "code": "not_offered", "detail": detail}]
+        raise ApiError("invalid-request", detail, errors=errors)
+    return minutes or offered[0]
+
+
+def _question(asked: _Asked, offer: Offer, moved: Booking | None) -> FeedQuestion:
+    tz = asked.time_zone or offer.freelancer.tz
+    try:
+        zones.load(tz)
+    except ZoneError as error:
+        raise _wrong("time_zone", str(error)) from None
+    start_at, end_at = window_of(asked.start, asked.end, tz)
+    if moved is not None:
+        minutes = int((moved.ends_at - moved.starts_at).total_seconds()) // 60
+        if asked.duration_minutes not in (None, minutes):
+            raise _wrong("duration_minutes", f"a booking is moved with its {minutes} minutes")
+    else:
+        minutes = duration_of(offer, asked.duration_minutes)
+    return FeedQuestion(start_at, end_at, minutes, tz, asked.form)
+
+
+def window_of(start: str, end: str, tz: str) -> tuple[datetime, datetime]:
+    """The half-open window of instants: whole days of a zone, `end` inclusive, or instants. Raises ApiError."""
+    if _DATE.fullmatch(start) and _DATE.fullmatch(end):
+        first, last = _date(start, "start"), _date(end, "end")
+        length = timedelta(days=(last - first).days + 1)
+        start_at, end_at = _day(first, tz)[0], _day(last, tz)[1]
+        least = timedelta(days=1)
+    else:
+        start_at, end_at = parse_instant(start, "start"), parse_instant(end, "end")
+        length, least = end_at - start_at, timedelta()
+    if length < least:
+        raise _wrong("end", "must not be before start")
+    if length > LONGEST:
+        raise _wrong("end", f"must be at most {LONGEST.days} days after start")
+    return start_at, end_at
+
+
+def _date(text: str, name: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise _wrong(name, f"{text} is no date") from None
+    if not 1970 < found.year < 2200:
+        raise _wrong(name, "must lie between 1971 and 2199")
+    return found
+
+
+def _day(on: date, tz: str) -> tuple[datetime, datetime]:
+    """The first and the last instant that can have this local date; an empty range where a zone skipped it."""
+    spans = zones.day_spans(tz, on.toordinal() - date(1970, 1, 1).toordinal()).pairs()
+    if not spans:
+        jump = datetime(on.year, on.month, on.day, tzinfo=zones.load(tz)).astimezone(UTC)
+        return jump, jump
+    return datetime.fromtimestamp(spans[0][0], UTC), datetime.fromtimestamp(spans[-1][1], UTC)
+
+
+def parse_instant(text: str, name: str) -> datetime:
+    """An RFC 3339 instant with its offset, in UTC; a `+` that arrived as a space is understood. Raises ApiError."""
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        raise _wrong(name, "must be a date, or an instant with an offset such as 2026-12-01T10:00:00+01:00")
+    offset = match.group(2).upper()
+    if offset[0].isdigit():
+        offset = "+" + offset
+    try:
+        found = datetime.fromisoformat(match.group(1).upper() + offset).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _wrong(name, f"{text} is no instant") from None
+    if not 1970 < found.year < 2200:
+        raise _wrong(name, "must lie between 1971 and 2199")
+    return found
+
+
+def _wrong(name: str, detail: str) -> ApiError:
+    return ApiError(
+        "invalid-request",
+        f"{name}: {detail}",
+        errors=[{"pointer": f"query:{name}", "code": "invalid", "detail": detail}],
+    )

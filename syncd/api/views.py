@@ -1,0 +1,71 @@
+"""A booking as JSON, for its client or its freelancer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from syncd.api.credentials import Caller
+from syncd.feed import rfc3339
+from syncd.services import Services
+from syncd.store.models import Booking
+
+
+def booking_json(booking: Booking, caller: Caller) -> dict[str, object]:
+    """The booking object; a client never sees which calendar it is in."""
+    tz = booking.freelancer.tz
+    event = booking.event
+    trusted = caller.is_trusted
+    return {
+        "id": booking.id,
+        "state": booking.state,
+        "revision": booking.revision,
+        "sequence": booking.sequence,
+        "freelancer": booking.freelancer.handle,
+        "consultation": booking.consultation.slug,
+        "start": _in_zone(booking.starts_at, tz),
+        "end": _in_zone(booking.ends_at, tz),
+        "duration_minutes": int((booking.ends_at - booking.starts_at).total_seconds()) // 60,
+        "location": booking.location or None,
+        "join_url": None,
+        "client": booking.client,
+        "answers": booking.answers,
+        "note": booking.note,
+        "metadata": booking.extra,
+        "verified": booking.verified,
+        "calendar_event": {
+            "state": event.state,
+            "calendar": event.calendar_id if trusted else None,
+            "html_link": event.html_link if trusted else None,
+        },
+        "policy": booking.policy,
+        "free_cancellation_until": rfc3339(booking.free_cancellation_until_at),
+        "outcome": booking.outcome,
+        "proposals": [],
+        "attendance": [],
+        "documents": [],
+        "conflicts": [],
+        "hold_expires_at": rfc3339(booking.hold_expires_at) if booking.hold_expires_at else None,
+        "extension_of": booking.extension_of,
+        "links": _links(booking),
+        "created_at": rfc3339(booking.created_at),
+        "updated_at": rfc3339(booking.updated_at),
+    }
+
+
+def new_booking_json(services: Services, booking: Booking, caller: Caller) -> dict[str, object]:
+    """The booking with its token, which no later answer repeats."""
+    token = services.vault.booking_token(booking.id, booking.token_generation)
+    manage_url = f"{services.config.daemon.public_url.rstrip('/')}/b/{booking.id}?token={token}"
+    return {**booking_json(booking, caller), "token": token, "manage_url": manage_url}
+
+
+def _links(booking: Booking) -> dict[str, str]:
+    self = f"/v1/bookings/{booking.id}"
+    offer = f"/v1/{booking.freelancer.handle}/{booking.consultation.slug}"
+    slots = f"{offer}/slots?rescheduling={booking.id}"
+    return {"self": self, "reschedule": f"{self}/reschedule", "cancel": f"{self}/cancel", "slots": slots}
+
+
+def _in_zone(at: datetime, tz: str) -> str:
+    return at.astimezone(ZoneInfo(tz)).isoformat()
