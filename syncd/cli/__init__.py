@@ -1,0 +1,40 @@
+"""The command line: arguments become calls, errors become sentences and exit codes, here and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; every foreseen error is one sentence on stderr."""
+    from syncd.cli.commands import app
+
+    try:
+        result = app(arguments, standalone_mode=False)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - every error of every command ends here
+        return _report(error)
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong and return the exit code; what nobody foresaw keeps its traceback."""
+    import click
+
+    if isinstance(error, click.ClickException):
+        error.show()
+        return 2
+    if isinstance(error, click.Abort):
+        print("syncd: stopped", file=sys.stderr)  # noqa: T201 - this is the place
+        return 1
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    from providers.errors import ProviderError
+    from syncd.errors import ApiError, SyncdError, exit_code
+    from syncd.log import scrub
+
+    if isinstance(error, (ProviderError, SyncdError, ApiError)):
+        print(f"syncd: {scrub(str(error))}", file=sys.stderr)  # noqa: T201 - this is the place
+        return exit_code(error)
+    raise error

@@ -1,0 +1,153 @@
+"""The commands and their arguments. What they do lives elsewhere and is imported when it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="syncd",
+    help="Turns a freelancer's calendars into bookable slots, and booked consultations into calendar events.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+key_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
+connect_app = typer.Typer(help="Connect an account of a freelancer.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+app.add_typer(connect_app, name="connect")
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT = Path("config.toml")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="The HTTP server's port; 0 picks a free one.")] = 8480,
+    as_json: AsJson = False,
+) -> int:
+    """Everything at once, nothing to configure: a calendar server, a busy week, the daemon; until Ctrl-C."""
+    from syncd.cli.demo import run_demo
+
+    return run_demo(port=port, as_json=as_json)
+
+
+@app.command(name="run")
+def run_command(
+    config: ConfigPath = DEFAULT,
+    once: Annotated[bool, typer.Option("--once", help="One full pass, then exit: for cron and timers.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """The daemon: pulls calendars, writes bookings back, serves HTTP; stops cleanly on SIGTERM."""
+    from syncd.cli.running import run_forever, run_pass
+
+    return run_pass(config, as_json=as_json) if once else run_forever(config)
+
+
+@app.command()
+def sync(
+    freelancer: Annotated[str | None, typer.Argument(help="Only this freelancer's accounts.")] = None,
+    config: ConfigPath = DEFAULT,
+    full: Annotated[bool, typer.Option("--full", help="Pull everything anew, and believe large removals.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Pull now."""
+    from syncd.cli.running import sync_now
+
+    return sync_now(config, freelancer, full=full, as_json=as_json)
+
+
+@app.command()
+def slots(
+    offer: Annotated[str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.")],
+    config: ConfigPath = DEFAULT,
+    since: Annotated[str | None, typer.Option("--from", help="The first day, such as 2026-12-01.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="The last day.")] = None,
+    tz: Annotated[str | None, typer.Option("--tz", help="Show times in this zone.")] = None,
+    duration: Annotated[int | None, typer.Option("--duration", help="Minutes.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """The slots a client can book now."""
+    from syncd.cli.looking import SlotsWish, show_slots
+
+    return show_slots(config, SlotsWish(offer, since, until, tz, duration), as_json=as_json)
+
+
+@app.command()
+def explain(
+    offer: Annotated[str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.")],
+    at: Annotated[str, typer.Argument(help="A start, such as 2026-12-01T10:00 (in the freelancer's zone).")],
+    config: ConfigPath = DEFAULT,
+    duration: Annotated[int | None, typer.Option("--duration", help="Minutes.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Why that start is or is not offered."""
+    from syncd.cli.looking import show_reasons
+
+    return show_reasons(config, offer, at, duration, as_json=as_json)
+
+
+@app.command()
+def status(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
+    """Accounts, calendars and what is owed, at a glance."""
+    from syncd.cli.looking import show_status
+
+    return show_status(config, as_json=as_json)
+
+
+@connect_app.command("caldav")
+def connect_caldav(
+    freelancer: Annotated[str, typer.Argument(help="Whose account it is.")],
+    url: Annotated[str, typer.Option("--url", help="The server's, principal's or calendar's address.")],
+    username: Annotated[str, typer.Option("--username", help="The user name there.")],
+    config: ConfigPath = DEFAULT,
+    name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "caldav",
+    blocks: Annotated[
+        list[str] | None, typer.Option("--blocks", help='A calendar that blocks; may be repeated; "*" is all.')
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", help="The calendar consultations are written to.")] = None,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help="It may be on a private network.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Connect a CalDAV account; asks for the password, or reads it from standard input."""
+    from syncd.cli.connecting import CaldavWish, connect
+
+    wish = CaldavWish(freelancer, name, url, username, blocks, target, allow_private)
+    return connect(config, wish, as_json=as_json)
+
+
+@key_app.command("create")
+def key_create(
+    config: ConfigPath = DEFAULT,
+    freelancer: Annotated[str | None, typer.Option("--freelancer", help="Only for this freelancer.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="slots:read, bookings:read, bookings:write, manage; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make a key and show it, once."""
+    from syncd.cli.keys import create
+
+    return create(config, freelancer, scope, as_json=as_json)
+
+
+@key_app.command("list")
+def key_list(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
+    """The keys there are, without their texts."""
+    from syncd.cli.keys import show
+
+    return show(config, as_json=as_json)
+
+
+@key_app.command("revoke")
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `syncd key list` shows it.")],
+    config: ConfigPath = DEFAULT,
+) -> int:
+    """Revoke a key at once."""
+    from syncd.cli.keys import revoke
+
+    return revoke(config, key_id)

@@ -1,0 +1,135 @@
+"""`connect`: adds or renews an account, after asking the server with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from getpass import getpass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from providers import open_provider
+from providers.model import Connection, RemoteCalendar
+from syncd.cli.setup import Opened, opened
+from syncd.cli.show import print_json, print_table, say
+from syncd.errors import ApiError
+from syncd.ids import new_id
+from syncd.store.declared import reset_access
+from syncd.store.models import Account, Freelancer
+from syncd.sync.listing import plan_choice
+
+
+@dataclass(frozen=True, slots=True)
+class CaldavWish:
+    """What `connect caldav` was asked."""
+
+    freelancer: str
+    name: str
+    url: str
+    username: str
+    blocks: list[str] | None
+    target: str | None
+    allow_private: bool
+
+
+def connect(config_path: Path, wish: CaldavWish, *, as_json: bool) -> int:
+    """Check by connecting, choose calendars, store. Raises ApiError, ProviderError."""
+    with opened(config_path) as installation:
+        freelancer_id, addresses = _freelancer(installation, wish)
+        private = wish.allow_private or installation.services.config.daemon.allow_private_networks
+        connection = Connection(
+            url=wish.url,
+            username=wish.username,
+            secret=_ask_password(wish),
+            allow_private=private,
+            own_addresses=addresses,
+        )
+        with closing(open_provider("caldav", connection)) as provider:
+            calendars = provider.list_calendars()
+        chosen = _choose(wish, calendars)
+        _store(installation, freelancer_id, chosen, connection)
+    choice = plan_choice(calendars, chosen.blocks or (), chosen.target or "")
+    _tell(wish, calendars, choice.blocks, choice.target, as_json=as_json)
+    return 0
+
+
+def _freelancer(installation: Opened, wish: CaldavWish) -> tuple[str, frozenset[str]]:
+    with installation.services.store.read() as session:
+        row = session.scalars(select(Freelancer).where(Freelancer.handle == wish.freelancer)).one_or_none()
+        if row is None:
+            detail = f"there is no freelancer {wish.freelancer}: add [freelancers.{wish.freelancer}] to the file"
+            raise ApiError("not-found", detail)
+        account = next((a for a in row.accounts if a.name == wish.name), None)
+        if account is not None and account.declared:
+            detail = f"the account {wish.name} is declared in the configuration file: change it there"
+            raise ApiError("read-only", detail)
+        return row.id, frozenset(a.lower() for a in (row.email, *row.addresses) if a)
+
+
+def _ask_password(wish: CaldavWish) -> str:
+    if sys.stdin.isatty():
+        return getpass(f"Password of {wish.username} at {wish.url}: ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _choose(wish: CaldavWish, calendars: Sequence[RemoteCalendar]) -> CaldavWish:
+    """Ask what blocks and where consultations go, if a person is there and didn't say."""
+    if not calendars:
+        raise ApiError("not-found", "the server has no calendar for this user: make one there first")
+    blocks, target = wish.blocks, wish.target
+    if sys.stdin.isatty() and (blocks is None or target is None):
+        print_table(("calendar", "zone", "writable"), [(c.name, c.tz or "", _yes(c.can_write)) for c in calendars])
+        if blocks is None:
+            answer = input('Which calendars block? Names with commas, or "*" for all [*]: ').strip() or "*"
+            blocks = [name.strip() for name in answer.split(",") if name.strip()]
+        if target is None:
+            target = input("Which calendar takes consultations? [none]: ").strip()
+    chosen = replace(wish, blocks=["*"] if blocks is None else blocks, target=target or "")
+    if missing := plan_choice(calendars, chosen.blocks or (), chosen.target or "").missing:
+        names = ", ".join(c.name for c in calendars)
+        raise ApiError("invalid-request", f"there is no calendar {missing[0]!r}; right would be one of {names}")
+    return chosen
+
+
+def _store(installation: Opened, freelancer_id: str, wish: CaldavWish, connection: Connection) -> None:
+    services = installation.services
+    now = services.clock()
+    with services.store.write() as session:
+        freelancer = session.get_one(Freelancer, freelancer_id)
+        account = next((a for a in freelancer.accounts if a.name == wish.name), None)
+        if account is None:
+            account = Account(id=new_id("acc"), name=wish.name, created_at=now, missing=[], attempts=0)
+            account.tentative = account.unanswered = "busy"
+            account.working_elsewhere, account.when_stale = "free", "close"
+            account.auth, account.ca_file, account.declared = "auto", "", False
+            freelancer.accounts.append(account)
+        account.provider, account.url, account.username = "caldav", wish.url, wish.username
+        account.credential = services.vault.seal(connection.secret)
+        account.blocks, account.target = wish.blocks or [], wish.target or ""
+        account.allow_private, account.active = connection.allow_private, True
+        account.sync_every_seconds = services.config.daemon.sync_every
+        reset_access(account, now)
+
+
+def _tell(
+    wish: CaldavWish,
+    calendars: Sequence[RemoteCalendar],
+    blocks: frozenset[str],
+    target: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    rows = [(c.name, _yes(c.remote_id in blocks), _yes(c.remote_id == target)) for c in calendars]
+    if as_json:
+        listed = [{"name": name, "blocks": bool(b), "target": bool(t)} for name, b, t in rows]
+        print_json({"account": wish.name, "calendars": listed})
+        return
+    print_table(("calendar", "blocks", "takes consultations"), rows)
+    say(f"{wish.name} is connected. `syncd sync {wish.freelancer}` pulls it now; `syncd run` keeps it up to date.")
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else ""

@@ -1,0 +1,181 @@
+"""`slots`, `explain` and `status`: what is offered, why, and how things are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from availability import ZoneError, zones
+from availability import explain as reasons_of
+from syncd.api.problems import reasons_json
+from syncd.api.slots import duration_of, window_of
+from syncd.cli.setup import opened
+from syncd.cli.show import print_json, print_table, say
+from syncd.errors import ApiError
+from syncd.feed import FeedQuestion
+from syncd.store import offers
+from syncd.store.offers import Offer
+from syncd.store.overview import overview
+
+_WORDS = {
+    "past": "it is in the past",
+    "inactive": "the consultation or the freelancer is switched off",
+    "outside_hours": "it doesn't fit into the set hours",
+    "date_closed": "that date is closed",
+    "off_grid": "starts lie on the consultation's grid, and this one doesn't",
+    "inside_notice": "it is too soon: the minimum notice has passed",
+    "beyond_horizon": "it is too far ahead",
+    "busy": "a calendar is busy",
+    "buffer": "it leaves too little room before or after something",
+    "held": "someone holds it",
+    "booked": "it is booked",
+    "daily_limit": "the day's limit is reached",
+    "weekly_limit": "the week's limit is reached",
+    "calendar_stale": "a calendar that could block it hasn't been read for too long",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsWish:
+    """What `slots` was asked."""
+
+    offer: str
+    since: str | None
+    until: str | None
+    tz: str | None
+    duration: int | None
+
+
+def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
+    """Print the slots of some days: today and the six after it, if none are named."""
+    with opened(config_path) as installation, installation.services.store.read() as session:
+        services = installation.services
+        offer = find(session, wish.offer)
+        tz = _zone(wish.tz or offer.freelancer.tz)
+        today = services.clock().astimezone(ZoneInfo(tz)).date()
+        since = wish.since or today.isoformat()
+        until = wish.until or (_day(since) + timedelta(days=6)).isoformat()
+        question = FeedQuestion(*window_of(since, until, tz), duration_of(offer, wish.duration), tz)
+        answer = json.loads(services.feed.with_calendars(session, offer, question, services.clock()).body)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_days(answer, offer)
+    return 0
+
+
+def _print_days(answer: Mapping[str, Any], offer: Offer) -> None:
+    say(f"{offer.consultation.title}, {answer['duration_minutes']} minutes, times in {answer['time_zone']}")
+    if not answer["slots"]:
+        say("No slot in these days. `syncd explain` says why a time isn't offered.")
+        return
+    rows = [
+        (_day(day).strftime("%a %d %b %Y"), "  ".join(slot["start"][11:16] for slot in slots))
+        for day, slots in answer["slots"].items()
+    ]
+    print_table(("day", "starts"), rows)
+
+
+def show_reasons(config_path: Path, name: str, at: str, duration: int | None, *, as_json: bool) -> int:
+    """Print every reason why a start isn't offered."""
+    with opened(config_path) as installation, installation.services.store.read() as session:
+        services = installation.services
+        offer = find(session, name)
+        minutes = duration_of(offer, duration)
+        start = local_instant(at, offer.freelancer.tz)
+        situation = services.situations.load(session, offer, services.clock()).situation
+        names = {c.id: f"{a.name}/{c.name}" for a in offer.freelancer.accounts for c in a.calendars}
+    reasons = reasons_json(reasons_of(situation, minutes * 60, int(start.timestamp())), offer.freelancer.tz)
+    if as_json:
+        print_json({"bookable": not reasons, "reasons": reasons})
+        return 0
+    shown = start.astimezone(ZoneInfo(offer.freelancer.tz)).isoformat()
+    say(f"{shown} is {'not offered' if reasons else 'offered'}.")
+    for reason in reasons:
+        say(f"  {reason['code']}: {_WORDS[reason['code']]}{_where(reason, names)}")
+    return 0
+
+
+def _where(reason: Mapping[str, str], names: Mapping[str, str]) -> str:
+    calendar = reason.get("calendar")
+    where = f" ({names.get(calendar, calendar)})" if calendar else ""
+    return f"{where}, {reason['from']} to {reason['to']}" if "from" in reason else where
+
+
+def show_status(config_path: Path, *, as_json: bool) -> int:
+    """Print accounts, calendars and what is owed."""
+    with opened(config_path) as installation, installation.services.store.read() as session:
+        services = installation.services
+        stale_after = timedelta(seconds=services.config.daemon.stale_after)
+        found = overview(session, stale_after, services.clock())
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found)
+    return 0
+
+
+def _print_status(found: Mapping[str, Any]) -> None:
+    rows = []
+    for account in found["accounts"]:
+        state = account["state"] if account["active"] else "inactive"
+        rows.append((f"{account['freelancer']}/{account['name']}", "", state, "", account["problem"] or ""))
+        rows += [("", c["name"], c["state"], c["synced_at"] or "never", _remarks(c)) for c in account["calendars"]]
+        rows += [("", name, "missing", "", "the server has no such calendar") for name in account["missing"]]
+    print_table(("account", "calendar", "state", "pulled", "remarks"), rows)
+    for account in found["accounts"]:
+        for calendar in account["calendars"]:
+            for item in calendar["quarantined"]:
+                say(f"{calendar['name']}: not understood: {item['uid'] or item['href']}: {item['reason']}")
+    owed = found["outbox"]["owed"]
+    say(f"{owed} bookings wait to be written to a calendar." if owed else "Every booking is written to its calendar.")
+
+
+def _remarks(calendar: Mapping[str, Any]) -> str:
+    remarks = [word for word in ("blocks", "target") if calendar[word]]
+    if calendar["held_back"]:
+        remarks.append(f"{calendar['held_back']} removals held back")
+    if calendar["problem"]:
+        remarks.append(calendar["problem"])
+    return ", ".join(remarks)
+
+
+def find(session: Session, name: str) -> Offer:
+    """The offer of `HANDLE/SLUG`. Raises ApiError."""
+    handle, _, slug = name.partition("/")
+    offer = offers.find_offer(session, handle, slug)
+    if offer is None:
+        raise ApiError("not-found", f"there is no consultation {name!r}; right would be HANDLE/CONSULTATION")
+    return offer
+
+
+def local_instant(text: str, tz: str) -> datetime:
+    """An instant as a person types it: with an offset, or on the wall clock of a zone. Raises ApiError."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        detail = f"{text!r} is no date and time; right would be 2026-12-01T10:00 or 2026-12-01T10:00+01:00"
+        raise ApiError("invalid-request", detail) from None
+    return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(tz))).astimezone(UTC)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ApiError("invalid-request", f"{text!r} is no date; right would be 2026-12-01") from None
+
+
+def _zone(name: str) -> str:
+    try:
+        zones.load(name)
+    except ZoneError as error:
+        raise ApiError("invalid-request", str(error)) from None
+    return name

@@ -1,0 +1,134 @@
+"""`run`, `run --once` and `sync`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+
+from sqlalchemy import select
+
+from syncd.cli.setup import Opened, opened
+from syncd.cli.show import print_json, say
+from syncd.daemon import open_workshop, run_daemon, run_once
+from syncd.errors import ApiError, MassDeletion, exit_code
+from syncd.jobs.account import Order, WorkReport, Workshop
+from syncd.jobs.embedded import work_through
+from syncd.log import scrub
+from syncd.store.models import Account, Freelancer
+
+_PATIENCE = 30.0  # seconds to wait for an account that another worker has
+
+
+def run_forever(config_path: Path) -> int:
+    """The daemon, until it is told to stop."""
+    with opened(config_path, quiet=False) as installation:
+        run_daemon(installation.services, installation.locks, installation.config_path)
+    return 0
+
+
+def run_pass(config_path: Path, *, as_json: bool) -> int:
+    """One full pass; the exit code tells whether anything failed."""
+    with opened(config_path, quiet=False) as installation:
+        report = run_once(installation.services, installation.locks)
+    return _tell(report, as_json=as_json)
+
+
+def sync_now(config_path: Path, handle: str | None, *, full: bool, as_json: bool) -> int:
+    """Pull every calendar of these accounts now, whatever is due; waits for accounts the daemon is at."""
+    with opened(config_path) as installation:
+        accounts = _accounts(installation, handle)
+        with _progress(as_json=as_json) as progress:
+            shop = replace(open_workshop(installation.services, installation.locks), progress=progress)
+            report = _patiently(shop, accounts, Order(everything=True, full=full))
+    return _tell(report, as_json=as_json)
+
+
+def _accounts(installation: Opened, handle: str | None) -> list[str]:
+    with installation.services.store.read() as session:
+        wanted = select(Account.id).join(Freelancer).where(Account.active, Account.provider == "caldav")
+        if handle is not None:
+            if session.scalars(select(Freelancer).where(Freelancer.handle == handle)).one_or_none() is None:
+                raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd status`")
+            wanted = wanted.where(Freelancer.handle == handle)
+        return list(session.scalars(wanted))
+
+
+def _patiently(shop: Workshop, accounts: list[str], order: Order) -> WorkReport:
+    report = work_through(shop, accounts, order)
+    until = time.monotonic() + _PATIENCE
+    while report.skipped and time.monotonic() < until:
+        time.sleep(0.2)
+        busy, report.skipped = report.skipped, []
+        report.add(work_through(shop, busy, order))
+    return report
+
+
+def _tell(report: WorkReport, *, as_json: bool) -> int:
+    """The summary line, and the exit code of the worst that happened."""
+    held_back = [p for p in report.pulls if p.held_back]
+    if as_json:
+        print_json(_summary(report))
+    else:
+        changed, removed = sum(p.changed for p in report.pulls), sum(p.removed for p in report.pulls)
+        say(
+            f"pulled {len(report.pulls)} calendars ({changed} events changed, {removed} removed), "
+            f"wrote {report.written} bookings, {len(report.failures)} failed"
+        )
+        for where, error in report.failures:
+            say(f"  {where}: {scrub(str(error))}")
+        for pull in held_back:
+            say(f"  {pull.calendar}: {pull.held_back} events would vanish: held back; `syncd sync --full` accepts it")
+        for account in report.skipped:
+            say(f"  {account}: another process is at it")
+    codes = [exit_code(error) for _, error in report.failures]
+    if held_back:
+        codes.append(exit_code(MassDeletion(calendar="", removed=0, total=0)))
+    return max(codes, default=75 if report.skipped else 0)
+
+
+def _summary(report: WorkReport) -> dict[str, object]:
+    return {
+        "pulled": [
+            {
+                "calendar": p.calendar,
+                "full": p.full,
+                "changed": p.changed,
+                "removed": p.removed,
+                "held_back": p.held_back,
+            }
+            for p in report.pulls
+        ],
+        "written": report.written,
+        "failed": [
+            {"where": where, "error": type(error).__name__, "reason": scrub(str(error))}
+            for where, error in report.failures
+        ],
+        "skipped": report.skipped,
+    }
+
+
+@contextmanager
+def _progress(*, as_json: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar per calendar on a terminal's stderr; nothing for programs."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True)
+    if as_json or not console.is_terminal:
+        yield lambda calendar, done, total: None
+        return
+    bars: dict[str, TaskID] = {}
+    lock = Lock()
+    with Progress(console=console, transient=True) as progress:
+
+        def update(calendar: str, done: int, total: int | None) -> None:
+            with lock:
+                if calendar not in bars:
+                    bars[calendar] = progress.add_task(calendar, total=total)
+                progress.update(bars[calendar], completed=done, total=total)
+
+        yield update

@@ -1,0 +1,207 @@
+"""The daemon: a timetable that finds what is due, workers that do it, and the HTTP server, in one process.
+
+The timetable is the `schedule` library on the process's clock, which is set to UTC, so that no change of offset can
+stall it. It only starts work; local times are never its business.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+
+import schedule
+import structlog
+import uvicorn
+
+from providers import open_provider
+from syncd.config import Config, later_keys, load_config
+from syncd.errors import ConfigError, Mistake, SyncdError
+from syncd.jobs.account import WorkReport, Workshop
+from syncd.jobs.embedded import Runner, work_through
+from syncd.locks import ProcessLocks
+from syncd.services import Services, apply_declared, database_file
+from syncd.store import keys, leases
+from syncd.sync.pull import PullSettings
+
+log = structlog.get_logger("syncd")
+
+
+def open_locks(config: Config) -> ProcessLocks:
+    """The process locks of the configured database. Raises ConfigError for one that isn't SQLite."""
+    path = database_file(config)
+    if path is None:
+        expected = "must be sqlite:///… : PostgreSQL is not supported by this version"
+        raise ConfigError(mistakes=[Mistake("daemon.database", expected)])
+    return ProcessLocks(Path(f"{path}.lock"))
+
+
+def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:
+    """What the workers of this process share."""
+    daemon = services.config.daemon
+    settings = PullSettings(timedelta(seconds=daemon.keep_busy_for), timedelta(seconds=daemon.reconcile_every))
+    return Workshop(services.store, services.vault, locks, settings, open_provider, services.clock, stopping)
+
+
+class Daemon:
+    """One running daemon on opened services; `run` returns when it was told to stop."""
+
+    def __init__(self, services: Services, locks: ProcessLocks, listener: socket.socket, config_path: Path) -> None:
+        self._services = services
+        self._listener = listener
+        self._config_path = config_path
+        self._stop = Event()
+        self._wake = Event()
+        self._reload = Event()
+        self._runner = Runner(open_workshop(services, locks, self._stop.is_set))
+        self._timetable = schedule.Scheduler()
+        services.nudge = self._wake.set
+
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve and work until `stop`. Raises StoreError if the database can't be used at start."""
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+        self._timetable.every(1).seconds.do(self._safely, self._tick)
+        self._timetable.every(10).to(20).minutes.do(self._safely, self._tidy)
+        for name in later_keys(self._services.config):
+            log.info("set, but its feature comes in a later version", key=name)
+        server = _http_server(self._services)
+        thread = Thread(target=server.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True)
+        thread.start()
+        self._safely(self._tick)
+        _wait_until_serving(server, thread)
+        on_ready()
+        try:
+            self._loop()
+        finally:
+            server.should_exit = True
+            self._runner.stop()
+            thread.join(timeout=10)
+
+    def stop(self) -> None:
+        """Ask the daemon to come to an end; safe in a signal handler."""
+        self._stop.set()
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Ask the daemon to read its configuration file again; safe in a signal handler."""
+        self._reload.set()
+        self._wake.set()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._timetable.run_pending()
+            if self._wake.wait(min(1.0, max(0.0, self._timetable.idle_seconds or 0.0))):
+                self._wake.clear()
+                if self._reload.is_set():
+                    self._reload.clear()
+                    self._safely(self._read_config)
+                self._safely(self._tick)
+
+    def _tick(self) -> None:
+        self._services.beat_at = self._services.clock()
+        if not self._stop.is_set():
+            self._runner.submit_due()
+
+    def _tidy(self) -> None:
+        with self._services.store.write() as session:
+            keys.drop_expired_answers(session, self._services.clock())
+
+    def _read_config(self) -> None:
+        """Take over what the file declares now; a bad file changes nothing and says so."""
+        try:
+            config = load_config(self._config_path, os.environ)
+        except ConfigError as error:
+            log.error("the configuration file was not taken over", reason=str(error))
+            return
+        self._services.config = config
+        apply_declared(self._services)
+        log.info("configuration read again")
+
+    def _safely(self, job: Callable[[], None]) -> None:
+        """A job that raises would never be scheduled again, and those after it would starve."""
+        try:
+            job()
+        except Exception as error:
+            log.error("a scheduled job failed", job=getattr(job, "__name__", "?"), exc_info=error)
+
+
+def run_daemon(services: Services, locks: ProcessLocks, config_path: Path) -> None:
+    """`syncd run`: until SIGTERM or SIGINT. Raises StoreError if another daemon has the database."""
+    locks.become_daemon()
+    server = services.config.server
+    with closing(listen(server.host, server.port)) as listener:
+        daemon = Daemon(services, locks, listener, config_path)
+        handle_signals(daemon)
+        address = f"http://{server.host}:{listener.getsockname()[1]}"
+        daemon.run(on_ready=lambda: log.info("ready", url=address))
+    log.info("stopped")
+
+
+def handle_signals(daemon: Daemon) -> None:
+    """Stop on SIGTERM and SIGINT, read the configuration again on SIGHUP."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        daemon.stop()
+
+    def reload(_signal: int, _frame: FrameType | None) -> None:
+        daemon.reload()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, reload)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 picks a free one. Raises ConfigError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        expected = f"must be an address and a free port of this machine: {error.strerror}"
+        raise ConfigError(mistakes=[Mistake("server.port", expected, f"{host}:{port}")]) from None
+    listener.listen(128)
+    return listener
+
+
+def _http_server(services: Services) -> uvicorn.Server:
+    from syncd.api.app import create_app
+
+    config = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,
+    )
+    return uvicorn.Server(config)
+
+
+def _wait_until_serving(server: uvicorn.Server, thread: Thread) -> None:
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    if not server.started:
+        message = "the HTTP server did not start; its log says why"
+        raise SyncdError(message)
+
+
+def run_once(services: Services, locks: ProcessLocks) -> WorkReport:
+    """`syncd run --once`: all that is due now, once."""
+    now = services.clock()
+    with services.store.read() as session:
+        due = leases.due_accounts(session, now)
+        last = leases.last_pull_at(session)
+    if last is not None and now - last > timedelta(seconds=services.config.daemon.stale_after):
+        log.warning("passes are further apart than stale_after: in between no slots are offered", last_pull=str(last))
+    return work_through(open_workshop(services, locks), due)

@@ -1,0 +1,113 @@
+"""Runs Radicale in a process of its own that ends when its parent does, however that ends.
+
+As a program (`python -m syncd.demo.calendar_server CONFIG`): serves until standard input closes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from syncd.errors import SyncdError
+
+USERNAME = "ada"
+_CONFIG = """[server]
+hosts = 127.0.0.1:{port}
+[auth]
+type = htpasswd
+htpasswd_filename = {folder}/users
+htpasswd_encryption = plain
+delay = 0
+[storage]
+filesystem_folder = {folder}/collections
+[web]
+type = internal
+[logging]
+level = error
+"""
+_PATIENCE = 30.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarServer:
+    """A running Radicale on loopback."""
+
+    url: str
+    password: str
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """End it and wait until it is gone."""
+        if self.process.stdin:
+            self.process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=5)
+        self.process.kill()
+        self.process.wait()
+
+
+def start(folder: Path, password: str) -> CalendarServer:
+    """Start it with one user. Raises SyncdError if Radicale isn't installed or doesn't come up."""
+    folder.mkdir()
+    port = _free_port()
+    config = folder / "config"
+    config.write_text(_CONFIG.format(port=port, folder=folder), encoding="utf-8")
+    users = folder / "users"
+    users.touch(mode=0o600)
+    users.write_text(f"{USERNAME}:{password}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "syncd.demo.calendar_server", str(config)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own
+    server = CalendarServer(f"http://127.0.0.1:{port}/", password, process)
+    if not _comes_up(process, port):
+        server.stop()
+        message = "the demo's calendar server did not start: install syncd with its extra `demo` (Radicale)"
+        raise SyncdError(message)
+    return server
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _comes_up(process: subprocess.Popen[bytes], port: int) -> bool:
+    until = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def main(config_path: str) -> None:
+    """Serve until standard input closes."""
+    import signal
+
+    import radicale.config
+    import radicale.log
+    import radicale.server
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent stops us, in order
+    Thread(target=_end_with_parent, daemon=True).start()
+    configuration = radicale.config.load([(config_path, False)])
+    radicale.log.setup()
+    radicale.log.set_level(configuration.get("logging", "level"), False)
+    radicale.server.serve(configuration)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
