@@ -53,10 +53,8 @@ class Facts:
     fb_type: FbType | None
 
     def instance(self, start_at: datetime, end_at: datetime) -> Instance:
-        """Return an instance; one that would end before it starts, as around a DST gap, has no length."""
-        return Instance(
-            start_at, max(start_at, end_at), self.all_day, self.transparency, self.status, self.partstat, self.fb_type
-        )
+        """Return an instance, given its UTC instants."""
+        return Instance(start_at, end_at, self.all_day, self.transparency, self.status, self.partstat, self.fb_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,8 @@ def _length(start: date | datetime, lines: dict[str, Line], places: Places) -> L
     """Return how long each instance lasts (RFC 5545 §3.6.1, §3.8.5.3).
 
     DTEND gives the same elapsed time to every instance, between two DATEs the same number of days; DURATION is nominal.
-    A DATE that ends on itself lasts that day, as those who write it mean.
+    A DATE that ends on itself lasts that day, as those who write it mean; an end before the start, as within a DST gap,
+    leaves no length.
     """
     if "DTEND" in lines:
         end = places.moment(lines["DTEND"], lines["DTEND"].value)

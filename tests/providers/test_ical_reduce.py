@@ -296,6 +296,14 @@ def test_a_text_cut_off_in_an_event_keeps_what_came_before_it():
     assert [(one.uid, one.start) for one in result.unreadable] == [("cut", "20260304T090000Z")]
 
 
+def test_an_alarm_without_an_end_costs_no_event():
+    assert skeleton_of(resource("UID:a\nDTSTART:20260302T090000Z\nBEGIN:VALARM", GOOD)).count("BEGIN:VEVENT") == 2
+
+
+def test_a_floating_start_and_a_fixed_end_may_seem_out_of_order():
+    assert len(lines_of("DTSTART:20260302T090000\nDTEND:20260302T080000Z")) == 2
+
+
 def test_a_text_cut_off_between_events_says_so():
     result = reduced(resource(GOOD).removesuffix("END:VCALENDAR\n"))
     assert result.event is not None
@@ -418,6 +426,12 @@ def test_a_zone_that_only_a_broken_event_needs_is_left_out():
     result = reduced(resource(broken, GOOD, above=custom_zone("+0100")))
     assert result.event is not None
     assert result.event.skeleton == skeleton_of(resource(GOOD))
+
+
+def test_of_two_definitions_of_one_zone_the_first_counts():
+    event = "UID:u\nDTSTART;TZID=Customized Time Zone:20260302T090000"
+    both = custom_zone("+0100") + custom_zone("+0900")
+    assert skeleton_of(resource(event, above=both)) == skeleton_of(resource(event, above=custom_zone("+0100")))
 
 
 def test_zones_of_one_name_are_told_apart_in_every_thread():

@@ -353,6 +353,18 @@ def test_this_and_future_reaches_into_a_window_far_from_the_override():
     assert starts(f"{BERLIN}\nRRULE:FREQ=WEEKLY;BYDAY=TU", later, window=window) == ["06-12T07:00"]
 
 
+def test_this_and_future_brings_instances_from_after_the_window_into_it():
+    later = override(";RANGE=THISANDFUTURE:20260310T080000Z", "20260305T080000Z", "20260305T090000Z")
+    window = between("2026-05-01T00:00", "2026-05-08T00:00")
+    assert starts(f"{BERLIN}\nRRULE:FREQ=WEEKLY;BYDAY=TU", later, window=window) == ["05-07T07:00"]
+
+
+def test_this_and_future_that_makes_it_a_day_gives_whole_days_in_the_calendars_zone():
+    master = "DTSTART;TZID=Asia/Tokyo:20260320T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=3"
+    later = "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Asia/Tokyo:20260327T090000\nDTSTART;VALUE=DATE:20260327"
+    assert spans(master, later)[1:] == ["03-26T23:00/03-27T23:00", "04-02T22:00/04-03T22:00"]
+
+
 def test_a_cancelled_this_and_future_cancels_what_follows():
     gone = override(
         ";RANGE=THISANDFUTURE:20260303T080000Z", "20260303T080000Z", "20260303T090000Z", "\nSTATUS:CANCELLED"
@@ -490,6 +502,16 @@ def test_a_long_instance_that_began_long_before_the_window_is_found():
     event = "DTSTART;VALUE=DATE:20260101\nDTEND;VALUE=DATE:20260301\nRRULE:FREQ=YEARLY"
     window = Window(datetime(2030, 2, 27, tzinfo=UTC), datetime(2030, 2, 28, tzinfo=UTC))
     assert starts(event, window=window) == ["12-31T23:00"]
+
+
+def test_every_instance_that_reaches_into_the_window_is_found_where_they_overlap():
+    event = f"{BERLIN.partition(chr(10))[0]}\nDURATION:P20D\nRRULE:FREQ=WEEKLY"
+    window = between("2026-06-10T00:00", "2026-06-11T00:00")
+    assert starts(event, window=window) == ["05-25T07:00", "06-01T07:00", "06-08T07:00"]
+
+
+def test_a_leap_second_is_the_second_before_it():
+    assert found("DTSTART:20261231T235960Z")[0].start_at == datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
