@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +22,7 @@ from requests import exceptions as http
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import exceptions as wire
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from providers.addresses import PUBLIC_POOLS, Scope
 from providers.errors import (
@@ -91,6 +93,8 @@ LEAF_BY_EXCEPTION: dict[type[Exception], type[ProviderError]] = {
             wire.TimeoutError,
             wire.TimeoutStateError,
             wire.UnrewindableBodyError,
+            CertificateError,
+            HTTPException,
             OSError,
         ),
         Unavailable,
@@ -122,6 +126,7 @@ LEAF_BY_EXCEPTION: dict[type[Exception], type[ProviderError]] = {
             wire.HeaderParsingError,
             wire.InvalidHeader,
             wire.ResponseNotChunked,
+            ValueError,
         ),
         InvalidResponse,
     ),
@@ -149,7 +154,7 @@ def leaf_for_status(status: int) -> type[ProviderError]:
 
 
 def leaf_for_exception(error: Exception) -> type[ProviderError]:
-    """Return what an exception of requests, urllib3 or the socket below means."""
+    """Return what an exception of requests, urllib3 or what is below them means."""
     return next(LEAF_BY_EXCEPTION[kind] for kind in type(error).__mro__ if kind in LEAF_BY_EXCEPTION)
 
 

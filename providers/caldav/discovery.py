@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from caldav.elements import cdav, dav
 from caldav.lib import error as failures
-from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
 from providers.caldav import wire
 from providers.caldav.server import Server
@@ -80,7 +79,7 @@ def _asked(server: Server, url: str) -> wire.Row | Exception:
         if error.status not in _NOT_DAV_HERE:
             raise
         return error
-    except (InvalidResponse, NotFound, LxmlError) as error:
+    except (InvalidResponse, NotFound) as error:
         return error
 
 

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from caldav.discovery import DiscoveryError
 from caldav.lib import error as dav
 from lxml.etree import LxmlError  # type: ignore[import-untyped]
-from requests import RequestException
+from requests.exceptions import RequestException, SSLError
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import SSLError as TlsError
 
 from providers.errors import (
     AlreadyExists,
@@ -76,11 +77,8 @@ def translated(url: str, *, calendar: str | None = None, remote_id: str | None =
         raise
     except dav.DAVError as error:
         raise _of_dav(error, url, calendar, remote_id) from error
-    except (RequestException, HTTPError, OSError, HTTPException) as error:
-        raise _unreachable(error, url, calendar, remote_id) from error
-    except (LxmlError, ValueError) as error:
-        msg = f"{_host(url)} answered with what can't be read ({type(error).__name__})"
-        raise InvalidResponse(msg, calendar=calendar, remote_id=remote_id) from error
+    except (RequestException, HTTPError, OSError, HTTPException, LxmlError, ValueError) as error:
+        raise _of_library(error, url, calendar, remote_id) from error
 
 
 def leaf_of(error: dav.DAVError) -> type[ProviderError]:
@@ -100,11 +98,11 @@ def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str 
     return leaf_of(error)(msg, calendar=calendar, remote_id=remote_id, retry_after=pause)
 
 
-def _unreachable(error: Exception, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
-    leaf = leaf_for_exception(error) if not isinstance(error, HTTPException) else Unavailable
+def _of_library(error: Exception, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
+    leaf = InvalidResponse if isinstance(error, LxmlError) else leaf_for_exception(error)
     what = "can't be reached" if leaf is Unavailable else "couldn't be asked, or its answer not be read"
     msg = f"{_host(url)} {what} ({type(error).__name__})"
-    if "certificate" in str(error).lower():
+    if isinstance(error, SSLError | TlsError):
         msg = f"the certificate of {_host(url)} can't be verified: if it is its own, name it in ca_file"
     return leaf(msg, calendar=calendar, remote_id=remote_id)
 

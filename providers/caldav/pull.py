@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from caldav.elements import cdav
 from caldav.lib import error as dav
-from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
 from providers.caldav import wire
 from providers.caldav.server import Resource, Server
@@ -141,7 +140,7 @@ def _asked_together(server: Server, calendar: str, wanted: dict[str, str | None]
         if error.status in (404, 410):
             server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is the calendar that is gone
         return []
-    except (InvalidResponse, LxmlError):
+    except InvalidResponse:
         return []  # one resource can spoil the answer for all
     read = {
         row.url: Resource(row.url, row.etag or wanted[row.url], text)

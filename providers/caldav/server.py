@@ -40,7 +40,7 @@ class Resource:
 
 
 class Server:
-    """One account's server; raises errors of the caldav package, requests and lxml."""
+    """One account's server; raises errors of the caldav package and of requests."""
 
     def __init__(self, client: DAVClient, url: str, scope: Scope, answers: _Answers) -> None:
         self._client = client
@@ -143,10 +143,10 @@ def _without_userinfo(connection: Connection) -> Connection:
 
 
 class _Answers:
-    """Sees every answer before the package does: where it came from in the end, and whether it is XML.
+    """Sees every answer before the package does, and notes where it came from in the end.
 
-    The package logs whole bodies whose label and content disagree, and takes a login page for an empty answer: so one
-    is called XML only if it looks like it.
+    All are labelled plain text: the package parses XML under any label, but of what is labelled otherwise and isn't
+    XML it logs the whole body.
     """
 
     landed = ""
@@ -154,8 +154,7 @@ class _Answers:
     def __call__(self, response: requests.Response, **_sending: object) -> None:
         """Note and label an answer; called by requests with what it was sent with."""
         self.landed = response.url
-        looks_like_xml = response.content.lstrip()[:1] == b"<" and response.status_code < 300
-        response.headers["Content-Type"] = "application/xml" if looks_like_xml else "text/plain"
+        response.headers["Content-Type"] = "text/plain"
 
 
 def _quieten() -> None:
@@ -164,3 +163,5 @@ def _quieten() -> None:
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
+    # By this level the parser decides whether it tells the root logger what it couldn't parse.
+    logging.getLogger("caldav.response").setLevel(logging.WARNING)
