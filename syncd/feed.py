@@ -40,11 +40,11 @@ class FeedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswer:
-    """The answer's bytes, their ETag, and the oldest pull they rest on."""
+    """The answer's bytes, their ETag, and the calendars they rest on."""
 
     body: bytes
     etag: str
-    synced_at: datetime | None
+    calendar_ids: tuple[str, ...]
     expires_at: datetime | None
 
 
@@ -113,7 +113,8 @@ def _answer(
     meta = _meta(offer, question, circumstances, expires_at, with_calendars=with_calendars)
     body = _body(offer, question, found, meta, situation.rules.increment)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return FeedAnswer(body, etag, circumstances.oldest_sync_at, expires_at)
+    calendar_ids = tuple(trust.id for trust in circumstances.trusts)
+    return FeedAnswer(body, etag, calendar_ids, expires_at)
 
 
 def _meta(

@@ -36,12 +36,6 @@ class Circumstances:
         return any(not trust.is_known for trust in self.trusts)
 
     @property
-    def oldest_sync_at(self) -> datetime | None:
-        """The oldest of the last successful pulls of all blocking calendars; None if one was never pulled."""
-        pulled = [trust.synced_at for trust in self.trusts if trust.synced_at is not None]
-        return min(pulled) if pulled and len(pulled) == len(self.trusts) else None
-
-    @property
     def changes_at(self) -> datetime | None:
         """When a hold expires or a calendar goes stale, whichever comes first."""
         instants = [trust.stale_at for trust in self.trusts] + [self.holds_expire_at]

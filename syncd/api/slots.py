@@ -63,9 +63,10 @@ def list_slots(
     asked = _Asked(start, end, time_zone, duration_minutes, format)
     with services.store.read() as session:
         answer = _list(services, session, request, (handle, slug), asked, rescheduling)
+        synced_at = offers.oldest_pull_at(session, answer.calendar_ids)
     headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
-    if answer.synced_at:
-        headers["Syncd-Synced-At"] = rfc3339(answer.synced_at)
+    if synced_at:
+        headers["Syncd-Synced-At"] = rfc3339(synced_at)
     if answer.etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     return Response(answer.body, headers=headers, media_type="application/json")

@@ -132,12 +132,12 @@ def _work(job: _Job) -> None:
         with _noting_account_faults(job):
             _deliver_writes(job)
             _list_calendars(job)
+            _extend(job)  # before a pull can make a calendar fresh whose far end isn't expanded yet
             for calendar_id in _calendars(job):
                 if shop.stopping():
                     return
                 _deliver_writes(job)  # what was booked meanwhile need not wait for the next calendar
                 _pull(job, calendar_id)
-            _extend(job)
     except ProviderError:
         return  # noted; everything else at this account waits as well
 

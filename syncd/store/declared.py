@@ -6,7 +6,7 @@ that `connect` added stay. Raises nothing of its own: the configuration was chec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,6 +52,7 @@ def apply_config(applying: Applying) -> None:
 
 
 def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
+    before = (row.tz, row.email, row.addresses)
     row.name, row.email, row.tz = freelancer.name, freelancer.email, freelancer.time_zone
     row.addresses = list(freelancer.addresses)
     row.active, row.profile, row.declared = freelancer.active, freelancer.profile, True
@@ -64,6 +65,11 @@ def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.
     _apply_schedules(row, freelancer)
     _apply_consultations(row, freelancer)
     _apply_accounts(applying, row, freelancer)
+    if before != (row.tz, row.email, row.addresses):
+        _read_again(row.accounts, applying.now)  # all-day events and one's own participation depend on them
+    for account in row.accounts:
+        for calendar in account.calendars:
+            calendar.expanded_on = ""  # busy time may be kept for longer now
 
 
 def _apply_schedules(row: Freelancer, freelancer: declared.Freelancer) -> None:
@@ -137,9 +143,14 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
     row.allow_private = applying.config.allows_private(account)
     row.active = row.declared = True
     if before is not None and before != _meaning(row):
-        for calendar in row.calendars:
-            calendar.full_wanted, calendar.next_pull_at = True, applying.now
+        _read_again([row], applying.now)
     applying.choose(row, applying.now)
+
+
+def _read_again(accounts: Iterable[Account], now: datetime) -> None:
+    for account in accounts:
+        for calendar in account.calendars:
+            calendar.full_wanted, calendar.next_pull_at = True, now
 
 
 def _meaning(row: Account) -> tuple[str, str, str] | None:

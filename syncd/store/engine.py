@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import resources
+from threading import Lock
 from typing import Any
 
 from alembic import command
@@ -29,11 +30,13 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._readonly = engine.execution_options(readonly=True)
+        # SQLite makes a writer that must wait poll: threads of one process queue here instead, and lose no time.
+        self._turn: AbstractContextManager[object] = Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction that may change things."""
-        with _faults(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._turn, _faults(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

@@ -84,6 +84,15 @@ def live_bookings(session: Session, freelancer_id: str, since: datetime) -> Sequ
     ).all()
 
 
+def oldest_pull_at(session: Session, calendar_ids: Sequence[str]) -> datetime | None:
+    """The oldest of these calendars' last successful pulls; None if there is none, or one was never pulled."""
+    if not calendar_ids:
+        return None
+    pulled = session.scalars(select(Calendar.synced_at).where(Calendar.id.in_(calendar_ids))).all()
+    known = [at for at in pulled if at is not None]
+    return min(known) if known and len(known) == len(calendar_ids) else None
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarSpans:
     """Busy spans of one calendar, by start, in seconds since the epoch."""

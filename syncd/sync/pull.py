@@ -81,9 +81,12 @@ class _Target:
 
 
 def pull_window(now: datetime, keep_busy_for: timedelta) -> Window:
-    """The span in which busy time is kept: from the start of yesterday, in whole UTC days."""
+    """The span in which busy time is kept, in whole UTC days: from yesterday, and with a day to spare at the far end.
+
+    So a day that rolls by leaves a whole day in which to expand series further before any horizon can reach it.
+    """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Window(today - timedelta(days=1), today + keep_busy_for + timedelta(days=1))
+    return Window(today - timedelta(days=1), today + keep_busy_for + timedelta(days=2))
 
 
 def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
