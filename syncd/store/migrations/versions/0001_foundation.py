@@ -114,9 +114,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
     with op.batch_alter_table("accounts", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_accounts_freelancer_id_accounts_name"), ["freelancer_id", "name"], unique=True
-        )
+        batch_op.create_index(batch_op.f("ix_accounts_freelancer_id_name"), ["freelancer_id", "name"], unique=True)
 
     op.create_table(
         "api_keys",
@@ -179,9 +177,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consultations")),
     )
     with op.batch_alter_table("consultations", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_consultations_freelancer_id_consultations_slug"), ["freelancer_id", "slug"], unique=True
-        )
+        batch_op.create_index(batch_op.f("ix_consultations_freelancer_id_slug"), ["freelancer_id", "slug"], unique=True)
 
     op.create_table(
         "schedules",
@@ -201,9 +197,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_schedules")),
     )
     with op.batch_alter_table("schedules", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_schedules_freelancer_id_schedules_name"), ["freelancer_id", "name"], unique=True
-        )
+        batch_op.create_index(batch_op.f("ix_schedules_freelancer_id_name"), ["freelancer_id", "name"], unique=True)
 
     op.create_table(
         "bookings",
@@ -244,7 +238,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("bookings", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_bookings_freelancer_id_bookings_starts_at"), ["freelancer_id", "starts_at"], unique=False
+            batch_op.f("ix_bookings_freelancer_id_starts_at"), ["freelancer_id", "starts_at"], unique=False
         )
 
     op.create_table(
@@ -277,9 +271,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calendars")),
     )
     with op.batch_alter_table("calendars", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_calendars_account_id_calendars_remote_id"), ["account_id", "remote_id"], unique=True
-        )
+        batch_op.create_index(batch_op.f("ix_calendars_account_id_remote_id"), ["account_id", "remote_id"], unique=True)
 
     op.create_table(
         "booking_actions",
@@ -341,7 +333,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_events_calendar_id_events_generation_events_remote_id"),
+            batch_op.f("ix_events_calendar_id_generation_remote_id"),
             ["calendar_id", "generation", "remote_id"],
             unique=True,
         )
@@ -364,7 +356,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_due_at"), ["due_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_outbox_kind_outbox_booking_id"), ["kind", "booking_id"], unique=True)
+        batch_op.create_index(batch_op.f("ix_outbox_kind_booking_id"), ["kind", "booking_id"], unique=True)
 
     op.create_table(
         "busy",
@@ -383,7 +375,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("busy", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_busy_calendar_id_busy_generation_busy_starts_at"),
+            batch_op.f("ix_busy_calendar_id_generation_starts_at"),
             ["calendar_id", "generation", "starts_at"],
             unique=False,
         )
