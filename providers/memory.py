@@ -111,6 +111,10 @@ class MemoryAccount:
         """Return all calendars."""
         return [calendar.remote for calendar in self._calendars.values()]
 
+    def holds(self, calendar: str, remote_id: str) -> bool:
+        """Say whether a resource is there; in a calendar that isn't, nothing is."""
+        return calendar in self._calendars and remote_id in self._calendars[calendar].resources
+
     @contextmanager
     def called(self, name: str, secret: str) -> Iterator[None]:
         """Count a call and let it have its effect alone, failing it where that was asked for."""
@@ -188,8 +192,8 @@ class MemoryProvider:
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None:
         """Return what `create` with this key made, or None."""
         with self._account.called("find", self._secret):
-            there = idempotency_key in self._account.calendar(calendar.remote_id).resources
-            return self._read(EventRef(calendar.remote_id, idempotency_key, idempotency_key)) if there else None
+            ref = EventRef(calendar.remote_id, idempotency_key, idempotency_key)
+            return self._read(ref) if self._is_there(ref) else None
 
     def get(self, ref: EventRef) -> WrittenEvent:
         """Return the event as it is now."""
@@ -199,11 +203,11 @@ class MemoryProvider:
     def create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
         """Write a new event; its UID and its remote id are the idempotency key."""
         with self._account.called("create", self._secret):
-            if idempotency_key in self._account.calendar(calendar.remote_id).resources:
-                raise AlreadyExists(calendar=calendar.remote_id, remote_id=idempotency_key)
+            ref = EventRef(calendar.remote_id, idempotency_key, idempotency_key)
+            if self._is_there(ref):
+                raise AlreadyExists(calendar=ref.calendar, remote_id=ref.remote_id)
             text = ical.write_event(event, idempotency_key).decode()
-            etag = self._account.put(calendar.remote_id, idempotency_key, text)
-            return EventRef(calendar.remote_id, idempotency_key, idempotency_key, etag)
+            return replace(ref, etag=self._account.put(ref.calendar, ref.remote_id, text))
 
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
         """Change the fields that are ours."""
@@ -215,9 +219,12 @@ class MemoryProvider:
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         """Remove the event, if it is there."""
         with self._account.called("delete", self._secret):
-            if ref.remote_id in self._account.calendar(ref.calendar).resources:
+            if self._is_there(ref):
                 self._matching(ref, if_match)
                 self._account.remove(ref.calendar, ref.remote_id)
+
+    def _is_there(self, ref: EventRef) -> bool:
+        return self._account.holds(ref.calendar, ref.remote_id)
 
     def _matching(self, ref: EventRef, if_match: str | None) -> _Resource:
         resource = self._resource(ref)

@@ -7,6 +7,7 @@ Reading
 - Pages may be empty; only the last one carries the sync token.
 - A token the server doesn't know raises `SyncTokenInvalid`, at the first page, before anything is listed.
 - Changes that happen during a pull are in it or in the next one, never in neither.
+- What no longer holds an event is in `removed`, as if it were gone.
 - What can't be understood is in `unreadable` and the rest is listed all the same.
 - No title, description, location or foreign attendee is in any page.
 - A calendar that is gone raises `NotFound`; a wrong password raises `GrantRevoked`.
@@ -20,6 +21,7 @@ Writing
 - `update` with a stale ETag raises `ETagMismatch` and changes nothing; of a missing event it raises `NotFound`.
 - `delete` removes the event; of one that isn't there it succeeds.
 - `delete` with a stale ETag raises `ETagMismatch` and changes nothing.
+- In a calendar that is gone there is nothing: `find` returns None, `delete` succeeds, all else raises `NotFound`.
 - No call notifies anyone.
 - Every call is safe to send again when its answer was lost.
 

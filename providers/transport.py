@@ -138,7 +138,7 @@ class Limits:
     """Bounds of one request: seconds, and bytes of the answer after decompression."""
 
     connect: float = 10.0
-    read: float = 30.0
+    read: float = 60.0
     total: float = 180.0
     size: int = 64 * 1024 * 1024
     redirects: int = 5

@@ -150,8 +150,8 @@ def host(url: str) -> str:
 
 
 def opaque(etag: str | None) -> str | None:
-    """Return an ETag's opaque part, for comparing: servers spell one tag weak, quoted and bare."""
-    return None if etag is None else etag.strip().removeprefix("W/").strip('"')
+    """Return an ETag's opaque part, for comparing: servers spell one tag weak, quoted, bare and percent-encoded."""
+    return None if etag is None else unquote(etag.strip()).removeprefix("W/").strip('"')
 
 
 def if_match(etag: str | None) -> dict[str, str]:

@@ -119,6 +119,17 @@ def test_changes_made_during_a_pull_are_in_it_or_in_the_next(world, provider, ca
     assert "20270101T120000Z" in next(event.skeleton for event in known.values() if event.series_id == "e204")
 
 
+def test_what_no_longer_holds_an_event_is_removed(world, provider, calendar, pull, ics):
+    world.put(calendar, "one", ics("one"))
+    (event,) = pull(provider, calendar)[0].changed
+    token = pull(provider, calendar)[-1].sync_token
+    world.remove(calendar, "one")
+    world.put(calendar, "one", ics("one").replace("VEVENT", "VTODO"))
+    pages = pull(provider, calendar, token)
+    assert (ids(pages), removed(pages)) == ([], [event.remote_id])
+    assert ids(pull(provider, calendar)) == []
+
+
 def test_what_can_not_be_understood_is_named_and_the_rest_is_listed(world, provider, calendar, pull, ics):
     world.put(calendar, "good", ics("good"))
     world.put(calendar, "bad", ics("bad").replace("DTSTART:", "DTSTART;TZID=Mars/Olympus:").replace("00Z", "00"))

@@ -128,6 +128,23 @@ def test_a_delete_with_a_stale_etag_raises_and_changes_nothing(world, provider, 
     assert world.texts(calendar) == before
 
 
+def test_in_a_calendar_that_is_gone_there_is_nothing(world, provider, consultation):
+    calendar = world.make_calendar("Brief", "Europe/Berlin")
+    ref = provider.create(calendar, consultation(), "key")
+    world.remove_calendar(calendar)
+    assert provider.find(calendar, "key") is None
+    for if_match in (None, ref.etag):
+        provider.delete(ref, if_match)
+    calls = [
+        lambda: provider.get(ref),
+        lambda: provider.update(ref, consultation(hour=11), ref.etag),
+        lambda: provider.create(calendar, consultation(), "other"),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound):
+            call()
+
+
 def test_no_call_notifies_anyone(world, provider, calendar, consultation):
     ref = provider.create(calendar, consultation(), "key")
     provider.update(ref, consultation(hour=11, sequence=1), ref.etag)

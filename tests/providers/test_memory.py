@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -86,6 +88,17 @@ def test_a_changed_password_shuts_out_whoever_has_the_old_one(held, opened):
     held.secret = "new"
     with pytest.raises(GrantRevoked):
         opened.list_calendars()
+
+
+def test_an_adapter_loads_its_library_when_it_is_opened_and_not_before():
+    program = (
+        "import sys, providers; from providers.model import Connection\n"
+        "providers.open_provider('memory', Connection('memory://x'))\n"
+        "assert not {'caldav', 'requests', 'lxml'} & sys.modules.keys(), sorted(sys.modules)\n"
+        "providers.open_provider('caldav', Connection('https://dav.example/')).close()\n"
+        "assert 'caldav' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_many_threads_make_one_event_with_one_key(held, opened, request):
