@@ -70,8 +70,8 @@ class Daemon:
         time.tzset()
         self._timetable.every(1).seconds.do(self._safely, self._tick)
         self._timetable.every(10).to(20).minutes.do(self._safely, self._tidy)
-        for name in later_keys(self._services.config):
-            log.info("set, but its feature comes in a later version", key=name)
+        if keys_set := later_keys(self._services.config):
+            log.info("set, but their features come in a later version", keys=keys_set)
         server = _http_server(self._services)
         thread = Thread(target=server.run, kwargs={"sockets": [self._listener]}, name="http", daemon=True)
         thread.start()

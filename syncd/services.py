@@ -15,6 +15,7 @@ from syncd.situation import Situations
 from syncd.store.declared import Applying, apply_config
 from syncd.store.engine import Store, has_data, open_store
 from syncd.sync.listing import choose
+from syncd.sync.pull import pull_window
 
 
 def utc_now() -> datetime:
@@ -48,8 +49,10 @@ def open_services(config: Config, *, clock: Callable[[], datetime] = utc_now) ->
 
 def apply_declared(services: Services) -> None:
     """Make the store say what the configuration file says."""
+    now = services.clock()
+    busy_until_at = pull_window(now, timedelta(seconds=services.config.daemon.keep_busy_for)).end_at
     with services.store.write() as session:
-        apply_config(Applying(session, services.config, services.vault, services.clock(), choose))
+        apply_config(Applying(session, services.config, services.vault, now, busy_until_at, choose))
 
 
 def database_file(config: Config) -> str | None:

@@ -24,17 +24,28 @@ _MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Applying:
-    """What applying a configuration needs: sealing, the time, and choosing among known calendars."""
+    """What applying a configuration needs: sealing, the time, how far busy time is kept, choosing among calendars."""
 
     session: Session
     config: declared.Config
     vault: Vault
     now: datetime
+    busy_until_at: datetime
     choose: Callable[[Account, datetime], None]
 
 
 def apply_config(applying: Applying) -> None:
-    """Make the store say what the file says."""
+    """Make the store say what the file says; availability changes only if something did."""
+    session = applying.session
+    with session.no_autoflush:
+        _apply_freelancers(applying)
+        changed = session.new or session.deleted or any(session.is_modified(row) for row in session.dirty)
+    session.flush()
+    for row in session.scalars(select(Freelancer)) if changed else ():
+        pulls.bump_availability(session, row.id)
+
+
+def _apply_freelancers(applying: Applying) -> None:
     session, config = applying.session, applying.config
     rows = {row.handle: row for row in session.scalars(select(Freelancer))}
     for handle, freelancer in config.freelancers.items():
@@ -46,9 +57,6 @@ def apply_config(applying: Applying) -> None:
     for handle, row in rows.items():
         if row.declared and handle not in config.freelancers:
             row.active = False
-    session.flush()
-    for row in session.scalars(select(Freelancer)):
-        pulls.bump_availability(session, row.id)
 
 
 def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
@@ -69,7 +77,8 @@ def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.
         _read_again(row.accounts, applying.now)  # all-day events and one's own participation depend on them
     for account in row.accounts:
         for calendar in account.calendars:
-            calendar.expanded_on = ""  # busy time may be kept for longer now
+            if calendar.expanded_until_at is not None and calendar.expanded_until_at < applying.busy_until_at:
+                calendar.expanded_on = ""  # busy time is kept for longer now
 
 
 def _apply_schedules(row: Freelancer, freelancer: declared.Freelancer) -> None:
