@@ -21,10 +21,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 @lru_cache(maxsize=256)
 def clock(tz: str, day: date) -> dict[int, datetime]:
-    """What the zone's clock reads in each minute of the twelve days around a date."""
+    """What the zone's clock reads in each minute of the ten days around a date."""
     noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp())
     zone = ZoneInfo(tz)
-    instants = range(noon - 6 * DAY, noon + 6 * DAY, MINUTE)
+    instants = range(noon - 9 * DAY // 2, noon + 11 * DAY // 2, MINUTE)
     return {instant: datetime.fromtimestamp(instant, zone).replace(tzinfo=None) for instant in instants}
 
 
@@ -58,7 +58,7 @@ def hours_on(case: Any, day: date) -> list[str]:
 
 def ranges(case: Any) -> list[tuple[int, int]]:
     found = []
-    for number in range(-4, 5):
+    for number in range(-3, 4):
         day = case.day + timedelta(days=number)
         for text in hours_on(case, day):
             midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).replace(tzinfo=None)
