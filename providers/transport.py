@@ -205,7 +205,8 @@ class BoundedAdapter(HTTPAdapter):
 
     def _chunks(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
         size = 0
-        for chunk in response.iter_content(65_536):
+        # read1 returns what has arrived: read would wait for all it asks for, and a trickle outlast every deadline
+        while chunk := response.raw.read1(65_536, decode_content=True):
             size += len(chunk)
             if size > self.limits.size:
                 msg = f"{_host(response.url)} sent more than {self.limits.size} bytes"

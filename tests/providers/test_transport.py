@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
@@ -11,6 +12,7 @@ from ipaddress import IPv4Address
 
 import pytest
 import requests
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -100,6 +102,53 @@ def test_an_answer_that_takes_too_long_as_a_whole_is_cut_off(serve, session):
     server = serve(without_end)
     with pytest.raises(errors.Unavailable, match="took more than"):
         session(allow_private=True, limits=Limits(total=0.05, size=10**12)).get(server.url)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "100000"}, {"Transfer-Encoding": "chunked"}])
+def test_an_answer_that_trickles_is_cut_off_long_before_its_end(serve, session, headers):
+    hung_up = threading.Event()
+
+    def trickle(handler):
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            while not hung_up.wait(0.02):
+                handler.wfile.write(b"1\r\nx\r\n" if "Transfer-Encoding" in headers else b"x")
+        except OSError:
+            hung_up.set()
+
+    server = serve(trickle)
+    with pytest.raises(errors.Unavailable, match="took more than"):
+        session(allow_private=True, limits=Limits(total=0.2)).get(server.url)
+    hung_up.wait()
+
+
+def test_a_compressed_answer_is_bounded_by_what_it_unpacks_to(serve, session):
+    bomb = gzip.compress(bytes(5_000_000))
+    server = serve(says(200, bomb, Content_Encoding="gzip"))
+    assert len(bomb) < 10_000
+    with pytest.raises(errors.InvalidResponse, match="more than 1000000 bytes"):
+        session(allow_private=True, limits=Limits(size=1_000_000)).get(server.url)
+    assert len(session(allow_private=True).get(server.url).content) == 5_000_000
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "10"}, {"Transfer-Encoding": "chunked"}])
+def test_an_answer_that_breaks_off_is_an_error_not_a_shorter_answer(serve, session, headers):
+    def breaks_off(handler):
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(b"8\r\nhalf" if "Transfer-Encoding" in headers else b"half")
+        handler.close_connection = True
+
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        session(allow_private=True).get(serve(breaks_off).url)
 
 
 def test_a_server_that_never_answers_times_out(session):
