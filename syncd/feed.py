@@ -58,9 +58,11 @@ class Feed:
 
     def answer(self, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> FeedAnswer:
         """The public answer, from what is kept if nothing has changed. Raises AvailabilityUnknown."""
-        key = (offer.freelancer.id, offer.freelancer.availability_version, offer.consultation.id, question)
+        # A pull that changes no slot still changes how fresh they are.
+        version = offer.freelancer.availability_version, offer.pulled_at
+        key = (offer.freelancer.id, version, offer.consultation.id, question)
         kept = self._kept.get(key)
-        if kept is not None and kept.expires_at is not None and now < kept.expires_at:
+        if kept is not None and (kept.expires_at is None or now < kept.expires_at):
             return kept
         circumstances = self._situations.load(session, offer, now)
         answer = _answer(offer, question, circumstances, now, with_calendars=False)
@@ -69,16 +71,19 @@ class Feed:
         return answer
 
     def detailed(
-        self, session: Session, offer: Offer, question: FeedQuestion, now: datetime, *, rescheduling: Booking | None
+        self,
+        session: Session,
+        offer: Offer,
+        question: FeedQuestion,
+        now: datetime,
+        *,
+        with_calendars: bool,
+        moved: Booking | None = None,
     ) -> FeedAnswer:
-        """The answer for one caller alone, never kept: around a booking that is being moved (semantics 6)."""
-        leave_out = rescheduling.id if rescheduling else None
-        circumstances = self._situations.load(session, offer, now, leave_out=leave_out)
-        return _answer(offer, question, circumstances, now, with_calendars=False, moved=rescheduling)
-
-    def with_calendars(self, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> FeedAnswer:
-        """The answer for a key's holder, with the state of every calendar it rests on."""
-        return _answer(offer, question, self._situations.load(session, offer, now), now, with_calendars=True)
+        """The answer for one caller alone, never kept: with the state of every calendar it rests on for a key's holder,
+        around a booking that is being moved (semantics 6). Raises AvailabilityUnknown."""
+        circumstances = self._situations.load(session, offer, now, leave_out=moved.id if moved else None)
+        return _answer(offer, question, circumstances, now, with_calendars=with_calendars, moved=moved)
 
     def _keep(self, key: tuple[object, ...], answer: FeedAnswer) -> None:
         with self._lock:

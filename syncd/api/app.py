@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -16,10 +16,11 @@ from starlette.exceptions import HTTPException
 from syncd.api import bookings, problems, slots
 from syncd.api.answers import Answer
 from syncd.api.schemas import Health, Problem
-from syncd.errors import PROBLEM_TYPES, ApiError, StoreError, SyncdError
+from syncd.errors import PROBLEM_TYPES, ApiError, SyncdError
 from syncd.services import Services
 
 LARGEST_BODY = 64 * 1024
+_TOO_LARGE = f"a request may have {LARGEST_BODY} bytes"
 _HEARTBEAT = timedelta(minutes=1)
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 
@@ -55,9 +56,22 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.on_invalid_request)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(Exception, problems.on_bug)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Bounds)
     app.add_middleware(RequestIds)
+    for answer in _documented_problems(app.openapi()):
+        answer["content"] = {"application/problem+json": answer["content"]["application/json"]}
     return app
+
+
+def _documented_problems(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answers of `/openapi.json` that are problems: they have a media type of their own (RFC 9457, 3)."""
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            yield from (
+                a for a in operation["responses"].values() if a.get("content", {}).get("application/json") == problem
+            )
 
 
 def healthz() -> Health:
@@ -72,7 +86,7 @@ def readyz(request: Request) -> Response:
         session.connection().exec_driver_sql("SELECT 1")
     beat = services.beat_at
     if beat is None or services.clock() - beat > _HEARTBEAT:
-        raise StoreError("the worker shows no sign of life")
+        raise ApiError("store-unavailable", "the worker shows no sign of life", retry_after=5)
     return Answer.of(200, {"status": "ok"}).response(request)
 
 
@@ -99,6 +113,18 @@ class RequestIds:
         await self._app(scope, receive, with_id)
 
 
+class HeadAsGet:
+    """Whatever takes GET takes HEAD (RFC 9110, 9.1); the server leaves the body out."""
+
+    def __init__(self, app: ASGI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
+
+
 class Bounds:
     """Refuses bodies over 64 KiB, whether they say so or not."""
 
@@ -122,7 +148,7 @@ class Bounds:
             message = await receive()
             received += len(message.get("body", b""))
             if received > LARGEST_BODY:
-                raise ApiError("too-large", f"a request may have {LARGEST_BODY} bytes")
+                raise HTTPException(413, _TOO_LARGE)  # the one error that FastAPI lets pass while it reads a body
             return message
 
         await self._app(scope, bounded, send)
@@ -130,4 +156,4 @@ class Bounds:
 
 def _too_large(request: Request) -> Response:
     kind = PROBLEM_TYPES["too-large"]
-    return problems.problem(kind, f"a request may have {LARGEST_BODY} bytes").response(request)
+    return problems.problem(kind, _TOO_LARGE).response(request)

@@ -83,7 +83,7 @@ def create_booking(
 
 
 def _side_at_creation(offer: Offer, holder: KeyHolder | None, on_behalf_of: Side | None) -> Side:
-    """Who books, and whether they may. A key of someone else counts as none. Raises ApiError."""
+    """Who books, and whether they may. Raises ApiError."""
     consultation, freelancer_id = offer.consultation, offer.freelancer.id
     if holder and not holder.may("bookings:write", freelancer_id):
         raise ApiError("forbidden", "this key lacks the scope bookings:write for this freelancer")

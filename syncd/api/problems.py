@@ -20,6 +20,30 @@ from syncd.errors import PROBLEM_TYPES, ApiError, BookingError, ProblemType, Syn
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "not-found", 413: "too-large"}
 
+# What validation found, as a sentence; `{…}` are facts it gives with it.
+_RIGHT = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "json_invalid": "must be JSON: {error}",
+    "model_attributes_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "string_type": "must be text",
+    "string_unicode": "must be valid Unicode",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have a length of at most {max_length}",
+    "too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
+}
+
 
 def problem(kind: ProblemType, detail: str, *, retry_after: float | None = None, **members: object) -> Answer:
     """A problem document; members that are empty are left out."""
@@ -109,28 +133,41 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     """FastAPI's handler for what its validation refuses."""
     assert isinstance(error, RequestValidationError)
     errors = [_field_error(e) for e in error.errors()]
-    detail = "; ".join(f"{e['pointer']}: {e['detail']}" for e in errors[:5])
+    detail = "; ".join(f"{e['pointer'] or 'the body'}: {e['detail']}" for e in errors[:5])
     return problem(PROBLEM_TYPES["invalid-request"], detail, errors=errors).response(request)
 
 
 def _field_error(error: dict[str, Any]) -> dict[str, str]:
-    where, *path = error["loc"]
-    names = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path if not isinstance(part, bytes))
-    pointer = f"/{names}" if where == "body" else f"{where}:{names}"
-    return {"pointer": pointer, "code": str(error["type"]), "detail": str(error["msg"])}
+    """Where (a JSON pointer into the body, RFC 6901, or `query:name`), which kind, and what would be right."""
+    kind, (where, *path) = str(error["type"]), error["loc"]
+    detail = _RIGHT[kind].format_map(error.get("ctx", {})) if kind in _RIGHT else str(error["msg"])
+    if where != "body":
+        pointer = f"{where}:{'/'.join(map(str, path))}"
+    elif kind == "json_invalid":
+        pointer, detail = "", f"{detail}, at character {path[0]}"
+    else:
+        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+        if not path and kind in ("missing", "model_attributes_type"):
+            detail = "must be a JSON object, sent as application/json"
+    return {"pointer": pointer, "code": kind, "detail": detail}
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """FastAPI's handler for the framework's own errors, such as an unknown path."""
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # the framework's word for a body that breaks its parser
+        detail = "the body can't be read: it must be JSON in UTF-8, with numbers of a sensible length"
+        return problem(PROBLEM_TYPES["invalid-request"], detail).response(request)
     kind = PROBLEM_TYPES[_BY_STATUS.get(error.status_code, "invalid-request")]
-    if error.status_code not in (kind.status, 405):
-        kind = ProblemType(kind.code, error.status_code, kind.title)
+    details = {404: "there is nothing at this address", 405: f"this address doesn't take {request.method}"}
+    detail = details.get(error.status_code, str(error.detail))
     status = ProblemType(kind.code, error.status_code, kind.title)
-    return problem(status, str(error.detail)).response(request, dict(error.headers or {}))
+    return problem(status, detail).response(request, dict(error.headers or {}))
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
     """FastAPI's handler for what nobody foresaw: said plainly, without its text."""
     kind = ProblemType("internal-error", 500, "The daemon failed")
-    return problem(kind, "this is a fault of the daemon; its log has the request id").response(request)
+    answer = problem(kind, "this is a fault of the daemon; its log has the request id")
+    # Only this handler runs outside the middleware that gives every other answer its header.
+    return answer.response(request, {"X-Request-Id": str(request.scope.get("request_id", ""))})

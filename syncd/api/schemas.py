@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from syncd.api.instants import read_instant
+
 Side = Literal["client", "freelancer"]
 
 _EMAIL = re.compile(r"[^@\s<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
 
 
-def _instant_text(value: Any) -> Any:
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
-        raise ValueError("must be an RFC 3339 instant with an offset, such as 2026-12-01T10:00:00+01:00")
-    return value
-
-
-def _in_range(value: datetime) -> datetime:
-    if not 1970 <= value.year <= 2200:
-        raise ValueError("must lie between 1970 and 2200")
-    return value.astimezone(UTC)
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("must be text: an instant with an offset, such as 2026-12-01T10:00:00+01:00")
+    return read_instant(value)
 
 
 def _zone(value: str) -> str:
@@ -53,7 +48,7 @@ def _one_line(value: str) -> str:
     return value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(_in_range)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 ZoneName = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_printable)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -10,12 +9,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from availability import ZoneError, explain, zones
+from availability import ZoneError, zones
 from syncd.api.answers import Answer
 from syncd.api.credentials import KeyHolder, caller_of, key_holder, presented
+from syncd.api.instants import is_date, read_date, read_instant, restore_plus
 from syncd.api.problems import reasons_json
 from syncd.api.schemas import Explanation, Problem, SlotsAnswer
-from syncd.booking.lifecycle import visible_reasons
+from syncd.booking.lifecycle import check_movable, reasons_against, visible_reasons
 from syncd.errors import ApiError
 from syncd.feed import FeedAnswer, FeedQuestion, rfc3339
 from syncd.services import Services
@@ -26,9 +26,7 @@ from syncd.store.offers import Offer
 router = APIRouter(tags=["slots"])
 
 LONGEST = timedelta(days=92)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s?([Zz]|[+-]?\d\d:\d\d)")
-_PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 422, 503)}
+_PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 409, 422, 503)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,15 @@ def list_slots(
     headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
     if synced_at:
         headers["Syncd-Synced-At"] = rfc3339(synced_at)
-    if answer.etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+    if _is_known(answer.etag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     return Response(answer.body, headers=headers, media_type="application/json")
+
+
+def _is_known(etag: str, if_none_match: str) -> bool:
+    """RFC 9110, 13.1.2: weak comparison with a list of tags, or `*` for any."""
+    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in known or known == ["*"]
 
 
 def _list(
@@ -82,17 +86,18 @@ def _list(
 ) -> FeedAnswer:
     now = services.clock()
     if rescheduling:
-        _, moved = caller_of(session, services.vault, presented(request), rescheduling, "bookings:read")
+        caller, moved = caller_of(session, services.vault, presented(request), rescheduling, "bookings:read")
         offer = _offer(session, name)
         if moved.consultation_id != offer.consultation.id:
             raise ApiError("not-found", "this booking is not of this consultation")
+        check_movable(moved, now)
         question = _question(asked, offer, moved)
-        return services.feed.detailed(session, offer, question, now, rescheduling=moved)
+        return services.feed.detailed(session, offer, question, now, with_calendars=caller.is_trusted, moved=moved)
     holder = key_holder(session, presented(request))
     offer = _visible(_offer(session, name), holder)
     question = _question(asked, offer, None)
     if holder and holder.may("slots:read", offer.freelancer.id):
-        return services.feed.with_calendars(session, offer, question, now)
+        return services.feed.detailed(session, offer, question, now, with_calendars=True)
     return services.feed.answer(session, offer, question, now)
 
 
@@ -113,14 +118,12 @@ def explain_slot(
     with services.store.read() as session:
         holder = key_holder(session, presented(request))
         offer = _visible(_offer(session, (handle, slug)), holder)
-        start = parse_instant(at, "at").timestamp()
-        duration = duration_of(offer, duration_minutes)
+        start_at = parse_instant(at, "at")
+        duration = duration_of(offer, duration_minutes, pointer="query:duration_minutes")
         situation = services.situations.load(session, offer, services.clock()).situation
-    reasons = explain(situation, duration * 60, int(start // 1))
+    reasons = reasons_against(situation, duration * 60, start_at)
     trusted = holder is not None and holder.may("slots:read", offer.freelancer.id)
     shown = reasons_json(visible_reasons(reasons, trusted=trusted), offer.freelancer.tz)
-    if not start.is_integer() and not any(reason["code"] == "off_grid" for reason in shown):
-        shown.append({"code": "off_grid"})
     return Answer.of(200, {"bookable": not shown, "reasons": shown}).response(request)
 
 
@@ -137,16 +140,16 @@ def _visible(offer: Offer, holder: KeyHolder | None) -> Offer:
         if holder is None:
             raise ApiError("unauthorized", "this consultation is private: it needs a key")
         if not holder.may("slots:read", offer.freelancer.id):
-            raise ApiError("forbidden", "this key lacks the scope slots:read")
+            raise ApiError("forbidden", "this key lacks the scope slots:read for this freelancer")
     return offer
 
 
-def duration_of(offer: Offer, minutes: int | None) -> int:
+def duration_of(offer: Offer, minutes: int | None, *, pointer: str = "/duration_minutes") -> int:
     """The duration asked for, or the consultation's first. Raises ApiError for one that isn't offered."""
     offered = offer.consultation.durations_minutes
     if minutes is not None and minutes not in offered:
         detail = f"{minutes} minutes are not offered; right would be one of {', '.join(map(str, offered))}"
-        errors = [{"pointer": "/duration_minutes", "code": "not_offered", "detail": detail}]
+        errors = [{"pointer": pointer, "code": "not_offered", "detail": detail}]
         raise ApiError("invalid-request", detail, errors=errors)
     return minutes or offered[0]
 
@@ -163,13 +166,15 @@ def _question(asked: _Asked, offer: Offer, moved: Booking | None) -> FeedQuestio
         if asked.duration_minutes not in (None, minutes):
             raise _wrong("duration_minutes", f"a booking is moved with its {minutes} minutes")
     else:
-        minutes = duration_of(offer, asked.duration_minutes)
+        minutes = duration_of(offer, asked.duration_minutes, pointer="query:duration_minutes")
     return FeedQuestion(start_at, end_at, minutes, tz, asked.form)
 
 
 def window_of(start: str, end: str, tz: str) -> tuple[datetime, datetime]:
     """The half-open window of instants: whole days of a zone, `end` inclusive, or instants. Raises ApiError."""
-    if _DATE.fullmatch(start) and _DATE.fullmatch(end):
+    if is_date(start) != is_date(end):
+        raise _wrong("end", "start and end must both be dates, or both instants")
+    if is_date(start):
         first, last = _date(start, "start"), _date(end, "end")
         length = timedelta(days=(last - first).days + 1)
         start_at, end_at = _day(first, tz)[0], _day(last, tz)[1]
@@ -186,12 +191,9 @@ def window_of(start: str, end: str, tz: str) -> tuple[datetime, datetime]:
 
 def _date(text: str, name: str) -> date:
     try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        raise _wrong(name, f"{text} is no date") from None
-    if not 1970 < found.year < 2200:
-        raise _wrong(name, "must lie between 1971 and 2199")
-    return found
+        return read_date(text)
+    except ValueError as error:
+        raise _wrong(name, str(error)) from None
 
 
 def _day(on: date, tz: str) -> tuple[datetime, datetime]:
@@ -205,19 +207,10 @@ def _day(on: date, tz: str) -> tuple[datetime, datetime]:
 
 def parse_instant(text: str, name: str) -> datetime:
     """An RFC 3339 instant with its offset, in UTC; a `+` that arrived as a space is understood. Raises ApiError."""
-    match = _INSTANT.fullmatch(text)
-    if match is None:
-        raise _wrong(name, "must be a date, or an instant with an offset such as 2026-12-01T10:00:00+01:00")
-    offset = match.group(2).upper()
-    if offset[0].isdigit():
-        offset = "+" + offset
     try:
-        found = datetime.fromisoformat(match.group(1).upper() + offset).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _wrong(name, f"{text} is no instant") from None
-    if not 1970 < found.year < 2200:
-        raise _wrong(name, "must lie between 1971 and 2199")
-    return found
+        return read_instant(restore_plus(text))
+    except ValueError as error:
+        raise _wrong(name, str(error)) from None
 
 
 def _wrong(name: str, detail: str) -> ApiError:

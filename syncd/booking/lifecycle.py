@@ -6,6 +6,7 @@ committed together or not at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from availability import Reason, Situation, explain, nearest
 from syncd.booking import policy
-from syncd.booking.states import next_state
-from syncd.errors import AvailabilityUnknown, BookingError, NotOffered, SlotTaken, WrongState
+from syncd.booking.states import State, next_state
+from syncd.errors import AvailabilityUnknown, NotOffered, SlotTaken, WrongState
 from syncd.ids import new_id
 from syncd.outbox.plan import uid_of
 from syncd.situation import Situations
@@ -71,8 +72,7 @@ def reschedule(
     `agreed` says that the other side was asked: recorded, never required.
     """
     offers.lock_freelancer(session, booking.freelancer_id)
-    following = next_state(booking.state, "reschedule")
-    _not_begun(booking, now)
+    following = check_movable(booking, now)
     offer = offers.offer_of(session, booking.consultation_id)
     if offer is None:
         raise NotOffered(reasons=[Reason("inactive")])
@@ -107,8 +107,7 @@ def cancel(session: Session, booking: Booking, actor: Side, reason: str | None, 
 
 def judge(situation: Situation, duration: int, start_at: datetime) -> None:
     """Raise what keeps a start from being booked, with every reason (semantics 18)."""
-    start = start_at.timestamp()
-    reasons = explain(situation, duration, int(start)) if start.is_integer() else [Reason("off_grid")]
+    reasons = reasons_against(situation, duration, start_at)
     if not reasons:
         return
     codes = {reason.code for reason in reasons}
@@ -116,7 +115,15 @@ def judge(situation: Situation, duration: int, start_at: datetime) -> None:
         raise NotOffered(reasons=reasons)
     if "calendar_stale" in codes:
         raise AvailabilityUnknown(reasons=reasons)
-    raise taken(situation, duration, int(start), reasons)
+    raise taken(situation, duration, int(start_at.timestamp()), reasons)
+
+
+def reasons_against(situation: Situation, duration: int, start_at: datetime) -> list[Reason]:
+    """Every reason why a start can't be booked; one between two seconds is off every grid."""
+    reasons = explain(situation, duration, math.floor(start_at.timestamp()))
+    if start_at.microsecond and not any(reason.code == "off_grid" for reason in reasons):
+        reasons.insert(0, Reason("off_grid"))
+    return reasons
 
 
 def taken(situation: Situation, duration: int, start: int, reasons: list[Reason]) -> SlotTaken:
@@ -131,6 +138,13 @@ def moving(situation: Situation, booking: Booking) -> Situation:
 
 def _duration(booking: Booking) -> int:
     return int((booking.ends_at - booking.starts_at).total_seconds())
+
+
+def check_movable(booking: Booking, now: datetime) -> State:
+    """The state a booking has once it is moved. Raises WrongState if it can't be moved now, wherever to."""
+    following = next_state(booking.state, "reschedule")
+    _not_begun(booking, now)
+    return following
 
 
 def _not_begun(booking: Booking, now: datetime) -> None:
@@ -240,6 +254,3 @@ def visible_reasons(
         return list(reasons)
     public = [reason for reason in reasons if reason.code in RULES]
     return list(public) if public or not reasons else ["unavailable"]
-
-
-__all__ = ["BookingError", "Side", "Wish", "book", "cancel", "judge", "moving", "reschedule", "visible_reasons"]

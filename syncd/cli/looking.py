@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from availability import ZoneError, zones
-from availability import explain as reasons_of
 from syncd.api.problems import reasons_json
 from syncd.api.slots import duration_of, window_of
+from syncd.booking.lifecycle import reasons_against
 from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
@@ -59,11 +59,14 @@ def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
         services = installation.services
         offer = find(session, wish.offer)
         tz = _zone(wish.tz or offer.freelancer.tz)
-        today = services.clock().astimezone(ZoneInfo(tz)).date()
+        now = services.clock()
+        today = now.astimezone(ZoneInfo(tz)).date()
         since = wish.since or today.isoformat()
         until = wish.until or (_day(since) + timedelta(days=6)).isoformat()
         question = FeedQuestion(*window_of(since, until, tz), duration_of(offer, wish.duration), tz)
-        answer = json.loads(services.feed.with_calendars(session, offer, question, services.clock()).body)
+        answer = json.loads(
+            services.feed.detailed(session, offer, question, services.clock(), with_calendars=True).body
+        )
     if as_json:
         print_json(answer)
     else:
@@ -92,7 +95,7 @@ def show_reasons(config_path: Path, name: str, at: str, duration: int | None, *,
         start = local_instant(at, offer.freelancer.tz)
         situation = services.situations.load(session, offer, services.clock()).situation
         names = {c.id: f"{a.name}/{c.name}" for a in offer.freelancer.accounts for c in a.calendars}
-    reasons = reasons_json(reasons_of(situation, minutes * 60, int(start.timestamp())), offer.freelancer.tz)
+    reasons = reasons_json(reasons_against(situation, minutes * 60, start), offer.freelancer.tz)
     if as_json:
         print_json({"bookable": not reasons, "reasons": reasons})
         return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
 from syncd.store.models import (
@@ -24,11 +24,12 @@ from syncd.store.models import (
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A consultation with its freelancer and set hours."""
+    """A consultation with its freelancer and set hours; `pulled_at` is the latest pull of any of their calendars."""
 
     freelancer: Freelancer
     consultation: Consultation
     schedule: ScheduleRow
+    pulled_at: datetime | None
 
 
 def find_offer(session: Session, handle: str, slug: str) -> Offer | None:
@@ -42,8 +43,9 @@ def offer_of(session: Session, consultation_id: str) -> Offer | None:
 
 
 def _offer(session: Session, *where: object) -> Offer | None:
+    pulls = select(func.max(Calendar.synced_at)).join(Account).where(Account.freelancer_id == Freelancer.id)
     row = session.execute(
-        select(Freelancer, Consultation, ScheduleRow)
+        select(Freelancer, Consultation, ScheduleRow, pulls.scalar_subquery())
         .join(Consultation, Consultation.freelancer_id == Freelancer.id)
         .join(
             ScheduleRow,
