@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncd.store.models import Account, Booking, BookingEvent, BusySpan, Calendar, Event, Freelancer
@@ -106,27 +105,6 @@ def drop_events(session: Session, calendar_id: str, generation: int, remote_ids:
         )
 
 
-def quarantine(
-    session: Session, calendar_id: str, generation: int, named: Mapping[str, tuple[str, list[dict[str, Any]]]]
-) -> set[str]:
-    """Name what couldn't be read of events in the store (remote id → ETag, reasons); what was known of them stays.
-
-    Returns the remote ids that aren't in this generation.
-    """
-    missing: set[str] = set()
-    for remote_id, (etag, reasons) in named.items():
-        event = session.scalars(select(Event).where(*_one(calendar_id, generation, remote_id))).one_or_none()
-        if event is None:
-            missing.add(remote_id)
-        else:
-            event.etag, event.quarantined = etag, reasons
-    return missing
-
-
-def _one(calendar_id: str, generation: int, remote_id: str) -> tuple[ColumnElement[bool], ...]:
-    return (Event.calendar_id == calendar_id, Event.generation == generation, Event.remote_id == remote_id)
-
-
 def load_rows(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> list[EventRow]:
     """Events as they are in a generation, with their spans."""
     events = [
@@ -163,8 +141,13 @@ def drop_generations(session: Session, calendar_id: str, keep: int) -> None:
 
 
 def drop_spans_of_booking(session: Session, calendar_id: str, booking_id: str) -> None:
-    """Forget where a calendar last showed our event: it was written anew, the booking itself blocks."""
-    session.execute(delete(BusySpan).where(BusySpan.calendar_id == calendar_id, BusySpan.booking_id == booking_id))
+    """Forget where a calendar last showed our event: it was written anew, the booking itself blocks. Copies stay."""
+    ours = (
+        select(Event.id)
+        .join(BookingEvent, or_(BookingEvent.remote_id == Event.remote_id, BookingEvent.uid == Event.uid))
+        .where(Event.calendar_id == calendar_id, BookingEvent.booking_id == booking_id)
+    )
+    session.execute(delete(BusySpan).where(BusySpan.calendar_id == calendar_id, BusySpan.event_id.in_(ours)))
 
 
 def drop_past_spans(session: Session, calendar_id: str, before: datetime) -> None:
@@ -216,14 +199,30 @@ def bump_calendar_owner(session: Session, calendar_id: str) -> None:
     )
 
 
-def own_bookings(session: Session, freelancer_id: str, uids: Set[str], booking_ids: Set[str]) -> dict[str, str]:
-    """Which of these UIDs and booking ids are the freelancer's own bookings, of any state: uid or id → booking id."""
+@dataclass(frozen=True, slots=True)
+class OwnIds:
+    """What may tell that events of a calendar are ours."""
+
+    remote_ids: Set[str]
+    uids: Set[str]
+    booking_ids: Set[str]
+
+
+def own_bookings(session: Session, freelancer_id: str, calendar_id: str, ids: OwnIds) -> dict[str, str]:
+    """Which of these ids are the freelancer's own bookings, of any state: the id → booking id.
+
+    A UID and a booking id count in any calendar, a remote id only in the one it was written to.
+    """
     own: dict[str, str] = {}
-    mine = select(BookingEvent.uid, Booking.id).join(Booking).where(Booking.freelancer_id == freelancer_id)
-    for chunk in _chunks(uids):
-        own |= {row.uid: row.id for row in session.execute(mine.where(BookingEvent.uid.in_(chunk)))}
-    for chunk in _chunks(booking_ids):
+    mine = select(BookingEvent.uid, BookingEvent.remote_id, Booking.id).join(Booking)
+    mine = mine.where(Booking.freelancer_id == freelancer_id)
+    for chunk in _chunks(ids.booking_ids):
         own |= {row.id: row.id for row in session.execute(mine.where(Booking.id.in_(chunk)))}
+    for chunk in _chunks(ids.uids):
+        own |= {row.uid: row.id for row in session.execute(mine.where(BookingEvent.uid.in_(chunk)))}
+    here = mine.where(BookingEvent.calendar_id == calendar_id)
+    for chunk in _chunks(ids.remote_ids):
+        own |= {row.remote_id: row.id for row in session.execute(here.where(BookingEvent.remote_id.in_(chunk)))}
     return own
 
 
@@ -235,3 +234,9 @@ def written_in(session: Session, calendar_id: str) -> list[tuple[BookingEvent, B
         .where(BookingEvent.calendar_id == calendar_id, BookingEvent.remote_id.is_not(None))
     )
     return [(event, booking) for event, booking in session.execute(rows)]
+
+
+def written_ids(session: Session, calendar_id: str) -> set[str]:
+    """Remote ids of our events that are written in a calendar."""
+    written = select(BookingEvent.remote_id).where(BookingEvent.calendar_id == calendar_id)
+    return {remote_id for remote_id in session.scalars(written) if remote_id}

@@ -37,7 +37,9 @@ def plan_pull(known: Mapping[str, str], pages: Iterable[ChangePage]) -> PullPlan
     for page in pages:
         for item in page.unreadable:
             last.pop(item.remote_id, None)
-            unreadable.setdefault(item.remote_id, []).append(item)
+            named = unreadable.setdefault(item.remote_id, [])
+            if item not in named:
+                named.append(item)
         for event in page.changed:
             if not any(u.etag == event.etag for u in unreadable.get(event.remote_id, ())):
                 unreadable.pop(event.remote_id, None)

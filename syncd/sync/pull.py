@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,7 @@ from syncd.sync.busy import Choices, Span, busy_spans, span_of
 from syncd.sync.plan import Brake, HoldBack, OwnEvent, PullPlan, plan_brake, plan_drift, plan_pull
 
 _OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
+Expanded = tuple[tuple[Span, ...], str | None]
 _EVER = Window(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
@@ -133,42 +134,64 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
 # Rows from events
 
 
-def _rows(pull: Pull, target: _Target, events: Iterable[RemoteEvent], plan: PullPlan) -> list[EventRow]:
-    events = list(events)
-    own = _own(pull.store, target.freelancer_id, events)
-    return [_row(target, event, own.get(event.remote_id), plan.quarantine.get(event.remote_id, ())) for event in events]
+def _rows(pull: Pull, target: _Target, plan: PullPlan) -> list[EventRow]:
+    """Rows for what changed and for what can't be understood, which keeps its last known busy time (semantics 14)."""
+    expanded = {event.remote_id: expand(event.skeleton, target.window, target) for event in plan.upserts}
+    doubtful = {*plan.quarantine, *(r for r, (_, problem) in expanded.items() if problem)}
+    with pull.store.read() as session:
+        last = {row.remote_id: row for row in pulls.load_rows(session, target.calendar_id, target.generation, doubtful)}
+    rows = [
+        _row(event, expanded[event.remote_id], plan.quarantine.get(event.remote_id, ()), last.get(event.remote_id))
+        for event in plan.upserts
+    ]
+    rows += [_unread_row(target, plan.quarantine[r], last.get(r)) for r in plan.quarantine if r not in expanded]
+    own = _own(pull.store, target, rows)
+    return [replace(row, booking_id=own.get(row.remote_id)) for row in rows]
 
 
-def _own(store: Store, freelancer_id: str, events: list[RemoteEvent]) -> dict[str, str]:
-    """Remote id → booking id of the events that are ours: by UID, or by the booking property (semantics 13)."""
-    named = {event.remote_id: _named_booking(event) for event in events}
+def _own(store: Store, target: _Target, rows: list[EventRow]) -> dict[str, str]:
+    """Remote id → booking id of the events that are ours: by remote id, UID or booking property (semantics 13)."""
+    named = {row.remote_id: _named_booking(row) for row in rows}
+    ids = pulls.OwnIds({r.remote_id for r in rows}, {r.uid for r in rows}, {b for b in named.values() if b})
     with store.read() as session:
-        own = pulls.own_bookings(
-            session, freelancer_id, {e.series_id for e in events}, {b for b in named.values() if b}
-        )
-    found = {e.remote_id: own.get(e.series_id) or own.get(named[e.remote_id] or "") for e in events}
+        own = pulls.own_bookings(session, target.freelancer_id, target.calendar_id, ids)
+    found = {r.remote_id: own.get(r.remote_id) or own.get(r.uid) or own.get(named[r.remote_id] or "") for r in rows}
     return {remote_id: booking_id for remote_id, booking_id in found.items() if booking_id}
 
 
-def _named_booking(event: RemoteEvent) -> str | None:
-    match = _OWN_UID.fullmatch(event.series_id)
-    return booking_of(event.skeleton) or (match.group(1) if match else None)
+def _named_booking(row: EventRow) -> str | None:
+    match = _OWN_UID.fullmatch(row.uid)
+    return booking_of(row.skeleton) or (match.group(1) if match else None)
 
 
-def _row(target: _Target, event: RemoteEvent, booking_id: str | None, problems: tuple[Unreadable, ...]) -> EventRow:
-    spans, problem = expand(event.skeleton, target.window, target.tz, target.choices)
+def _row(event: RemoteEvent, expanded: Expanded, problems: tuple[Unreadable, ...], last: EventRow | None) -> EventRow:
+    """What changed; where a part of it isn't understood, what was known of it blocks as well."""
+    spans, problem = expanded
     reasons = [as_reason(p) for p in problems]
     if problem:
         reasons.append({"uid": event.series_id, "start": None, "reason": problem})
-    return EventRow(event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(reasons), booking_id)
+    if reasons and last:
+        spans = tuple(sorted({*spans, *last.spans}))
+    return EventRow(event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(reasons))
 
 
-def expand(skeleton: str, window: Window, tz: str, choices: Choices) -> tuple[tuple[Span, ...], str | None]:
+def _unread_row(target: _Target, items: tuple[Unreadable, ...], last: EventRow | None) -> EventRow:
+    """What wasn't understood: as it was last known, expanded as far as the window now reaches."""
+    reasons, etag = tuple(as_reason(item) for item in items), items[-1].etag
+    if last is None:
+        return EventRow(items[-1].remote_id, items[-1].uid or "", etag, "", (), reasons)
+    spans, _ = expand(last.skeleton, target.window, target) if last.skeleton else ((), None)
+    return replace(last, etag=etag, spans=tuple(sorted({*spans, *last.spans})), quarantined=reasons)
+
+
+def expand(skeleton: str, window: Window, target: _Target) -> Expanded:
     """The spans in which a series blocks, and why it can't be expanded if it can't."""
     try:
-        return busy_spans(instances(skeleton, window, tz), choices), None
+        return busy_spans(instances(skeleton, window, target.tz), target.choices), None
     except ProviderError as error:
         return (), str(error)
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one event must not stop its calendar
+        return (), f"it could not be expanded ({type(error).__name__})"
 
 
 def as_reason(item: Unreadable) -> dict[str, str | None]:
@@ -182,8 +205,9 @@ def as_reason(item: Unreadable) -> dict[str, str | None]:
 def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
     with pull.store.read() as session:
         known = pulls.known_etags(session, target.calendar_id, target.generation)
+        known |= dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")  # written since the last pull
     plan = plan_pull(known, pages)
-    rows = _rows(pull, target, plan.upserts, plan)
+    rows = _rows(pull, target, plan)
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
         now = pull.clock()
@@ -192,10 +216,8 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
             return _hold_back(calendar, held_back, now)
         pulls.put_events(session, calendar.id, calendar.generation, rows)
         pulls.drop_events(session, calendar.id, calendar.generation, plan.removals)
-        unread = {r: plan.quarantine[r] for r in plan.quarantine if r not in {row.remote_id for row in rows}}
-        _quarantine(session, calendar.id, calendar.generation, unread)
         _record_drift(session, target, rows, gone=plan.removals)
-        if rows or plan.removals or unread:
+        if rows or plan.removals:
             pulls.bump_availability(session, target.freelancer_id)
         calendar.sync_token = pages[-1].sync_token or calendar.sync_token
         _succeed(pull, session, calendar, target, started_at)
@@ -205,7 +227,7 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
 def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[ChangePage]) -> PullReport:
     new = target.generation + 1
     with pull.store.write() as session:
-        _hold(pull, session, target)
+        _hold(pull, session, target).full_wanted = True  # what is begun in full is ended in full, so no debris stays
         pulls.drop_generations(session, target.calendar_id, keep=target.generation)
     listed: set[str] = set()
     drifted: list[EventRow] = []
@@ -220,16 +242,11 @@ def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[Cha
 
 
 def _store_page(pull: Pull, target: _Target, generation: int, page: ChangePage) -> list[EventRow]:
-    """Write one page into the generation that grows; what can't be read keeps its last known busy time."""
-    plan = plan_pull({}, [page])
-    rows = _rows(pull, target, plan.upserts, plan)
-    unread = {r: items for r, items in plan.quarantine.items() if r not in {row.remote_id for row in rows}}
+    """Write one page into the generation that grows."""
+    rows = _rows(pull, target, plan_pull({}, [page]))
     with pull.store.write() as session:
         _hold(pull, session, target)
-        kept = pulls.load_rows(session, target.calendar_id, target.generation, set(unread))
-        rows += kept
         pulls.put_events(session, target.calendar_id, generation, rows)
-        rows += _quarantine(session, target.calendar_id, generation, unread)
     return rows
 
 
@@ -249,8 +266,8 @@ def _swap(
         if held_back:
             pulls.drop_generations(session, calendar.id, keep=calendar.generation)
             return _hold_back(calendar, held_back, pull.clock())
-        written = {event.remote_id for event, _ in pulls.written_in(session, calendar.id) if event.remote_id}
-        _record_drift(session, target, own_rows, gone=frozenset(written - listed))
+        gone = pulls.written_ids(session, calendar.id) - listed
+        _record_drift(session, target, own_rows, gone=frozenset(gone))
         calendar.generation, calendar.sync_token = new, token
         calendar.full_synced_at, calendar.full_wanted = started_at, False
         calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at
@@ -291,20 +308,6 @@ def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullRe
     calendar.full_wanted = True
     calendar.next_pull_at = now + timedelta(minutes=5)
     return PullReport(calendar.name, full=True, changed=0, removed=0, held_back=held_back.count)
-
-
-def _quarantine(
-    session: Session, calendar_id: str, generation: int, unread: dict[str, tuple[Unreadable, ...]]
-) -> list[EventRow]:
-    """Name what couldn't be read, beside what was known of it; returns rows for what was never understood."""
-    named = {r: (items[-1].etag, [dict(as_reason(i)) for i in items]) for r, items in unread.items()}
-    missing = pulls.quarantine(session, calendar_id, generation, named)
-    rows = [
-        EventRow(r, unread[r][-1].uid or "", named[r][0], "", (), tuple(as_reason(i) for i in unread[r]))
-        for r in sorted(missing)
-    ]
-    pulls.put_events(session, calendar_id, generation, rows)
-    return rows
 
 
 def _record_drift(session: Session, target: _Target, rows: list[EventRow], gone: frozenset[str]) -> None:
@@ -390,9 +393,8 @@ def _extended(
     """What begins in the new days; what began before is in the store already."""
     first = int(window.start_at.timestamp())
     for event_id, remote_id, uid, skeleton in events:
-        spans, _ = expand(skeleton, window, target.tz, target.choices)
+        spans, _ = expand(skeleton, window, target)
         new = tuple(span for span in spans if span[0] >= first)
         if new:
-            event = RemoteEvent(remote_id, uid, "", skeleton)
-            booking_id = _own(pull.store, target.freelancer_id, [event]).get(remote_id)
-            yield event_id, EventRow(remote_id, uid, "", skeleton, new, (), booking_id)
+            row = EventRow(remote_id, uid, "", skeleton, new)
+            yield event_id, replace(row, booking_id=_own(pull.store, target, [row]).get(remote_id))

@@ -1,0 +1,124 @@
+"""What can't be understood is named, never by its title, and its last known busy time stays (semantics 14)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from syncd.jobs.account import Order
+
+INCREMENTAL, FULL = Order(everything=True), Order(everything=True, full=True)
+ENDLESS = "RRULE:FREQ=SECONDLY"
+
+
+@pytest.mark.parametrize("order", [INCREMENTAL, FULL], ids=["incremental", "full"])
+def test_last_known_busy_time_stays_while_the_server_lists_what_cant_be_understood(house, at, order):
+    house.put("visit", at(10, 1), 60, "RRULE:FREQ=WEEKLY")
+    house.pull()
+    known = house.rows()
+    house.remote.put("Work", "visit", house.broken("visit"))
+    for _ in range(3):
+        house.sync(order)
+        assert house.rows() == known
+        assert not house.is_listed(at(10, 1))
+    assert [remote_id for remote_id, _ in house.quarantined()] == ["visit"]
+
+
+def test_it_is_named_by_calendar_href_uid_start_and_reason_and_never_by_its_title(house):
+    house.remote.put("Work", "visit.ics", house.broken("uid-of-visit"))
+    house.pull()
+    calendar = house.status()["calendars"][0]
+    [named] = calendar["quarantined"]
+    assert calendar["name"] == "Work"
+    assert named.keys() == {"href", "uid", "start", "reason"}
+    assert (named["href"], named["uid"], named["start"]) == ("visit.ics", "uid-of-visit", "20261124T999999Z")
+    assert "DTSTART" in named["reason"]
+    assert "Dentist" not in json.dumps(house.status())
+
+
+@pytest.mark.parametrize("order", [INCREMENTAL, FULL], ids=["incremental", "full"])
+def test_it_leaves_the_list_when_it_becomes_readable(house, at, span, order):
+    house.put("visit", at(10, 1))
+    house.pull()
+    house.remote.put("Work", "visit", house.broken("visit"))
+    house.pull()
+    house.put("visit", at(14, 1))
+    house.sync(order)
+    assert house.quarantined() == []
+    assert house.rows() == {("visit", *span(14, 60, 1))}
+
+
+@pytest.mark.parametrize("order", [INCREMENTAL, FULL], ids=["incremental", "full"])
+def test_it_leaves_the_list_when_it_is_removed(house, at, order):
+    house.put("visit", at(10, 1))
+    house.pull()
+    house.remote.put("Work", "visit", house.broken("visit"))
+    house.pull()
+    house.remote.remove("Work", "visit")
+    house.sync(order)
+    assert (house.quarantined(), house.rows()) == ([], set())
+    assert house.is_listed(at(10, 1))
+
+
+def test_the_rest_of_a_calendar_is_read_all_the_same(house, at, span):
+    house.remote.put("Work", "broken", house.broken("broken"))
+    house.remote.put("Work", "rubbish", "this is no calendar at all")
+    house.put("lunch", at(12))
+    house.pull()
+    assert house.rows() == {("lunch", *span(12))}
+    assert {remote_id for remote_id, _ in house.quarantined()} == {"broken", "rubbish"}
+    assert house.calendar().synced_at == house.now
+
+
+@pytest.mark.parametrize("order", [INCREMENTAL, FULL], ids=["incremental", "full"])
+def test_an_event_that_cant_be_expanded_is_named_and_keeps_its_last_known_busy_time(house, at, order):
+    house.put("visit", at(10, 1))
+    house.pull()
+    known = house.rows()
+    house.put("visit", at(14, 1), 0.01, ENDLESS)
+    house.sync(order)
+    assert house.rows() == known
+    [(remote_id, reason)] = house.quarantined()
+    assert (remote_id, reason["uid"]) == ("visit", "visit")
+    assert "instances" in reason["reason"]
+
+
+def test_a_series_of_which_a_part_cant_be_understood_blocks_as_it_is_and_as_it_was(house, at, span):
+    """Wherever the part may be now, what was known of it still blocks."""
+    weekly = house.ics("yoga", at(10, 1), 60, "RRULE:FREQ=WEEKLY;COUNT=2")
+    moved = house.ics("yoga", at(15, 9), 60, "RECURRENCE-ID:20261201T100000Z")
+    both = weekly.replace("END:VCALENDAR\r\n", moved[moved.index("BEGIN:VEVENT") :])
+    house.remote.put("Work", "yoga", both)
+    house.pull()
+    assert house.rows() == {("yoga", *span(10, 60, 1)), ("yoga", *span(15, 60, 9))}
+    house.remote.put("Work", "yoga", both.replace("DTSTART:20261202T150000Z", "DTSTART:20261202T990000Z"))
+    house.pull()
+    assert house.rows() >= {("yoga", *span(10, 60, 1)), ("yoga", *span(15, 60, 9))}
+    assert [reason["uid"] for _, reason in house.quarantined()] == ["yoga"]
+    house.remote.put("Work", "yoga", weekly)
+    house.pull()
+    assert house.rows() == {("yoga", *span(10, 60, 1)), ("yoga", *span(10, 60, 8))}
+    assert house.quarantined() == []
+
+
+def test_a_series_in_quarantine_goes_on_blocking_as_days_pass(house, at):
+    house.put("series", at(10), 60, "RRULE:FREQ=DAILY")
+    house.pull()
+    house.remote.put("Work", "series", house.broken("series"))
+    for _ in range(4):
+        house.later(days=15)
+        house.pull()  # in full: reconciling is long due
+        last = max(end for _, _, end in house.rows())
+        assert last > (house.now.timestamp() + 40 * 86_400)
+    assert not any(slot.startswith(f"{at(10, 61):%Y-%m-%dT10}") for slot in house.feed(at(0, 61), 5))
+
+
+def test_what_was_never_understood_blocks_nothing_and_is_named_from_the_first_pull(make_house):
+    house = make_house()
+    house.remote.put("Work", "broken", house.broken("broken"))
+    house.sync()
+    assert house.rows() == set()
+    assert [remote_id for remote_id, _ in house.quarantined()] == ["broken"]
+    house.sync(FULL)
+    assert [remote_id for remote_id, _ in house.quarantined()] == ["broken"]
