@@ -15,6 +15,7 @@ from availability import BookingRules, Busy, Claim, Schedule, Situation, whole_s
 from syncd.store import offers
 from syncd.store.models import Account, Booking, Calendar, Consultation, Freelancer, ScheduleRow
 from syncd.store.offers import Offer
+from syncd.sync.listing import is_named
 from syncd.sync.pull import own_spans
 from syncd.sync.staleness import Trust, trust_of, unknown_account
 
@@ -77,8 +78,9 @@ class Situations:
         self, accounts: Sequence[Account], calendars: Sequence[Calendar], named: Sequence[str], now: datetime
     ) -> tuple[Trust, ...]:
         known = [trust_of(c, c.account, self._stale_after, now) for c in calendars]
-        relevant = [a for a in accounts if not named or any(n.partition("/")[0] == a.name for n in named)]
-        return (*known, *(trust for a in relevant if (trust := unknown_account(a))))
+        if named:
+            return (*known, *(_unknown(accounts, name) for name in named if not _named(accounts, [name])))
+        return (*known, *(trust for account in accounts if (trust := unknown_account(account))))
 
     def _busy_of(
         self, session: Session, freelancer: Freelancer, calendars: Sequence[Calendar], leave_out: str | None
@@ -100,16 +102,27 @@ class Situations:
 
 def blocking(accounts: Sequence[Account], named: Sequence[str]) -> list[Calendar]:
     """The calendars that block a consultation: all that block, or those it names as "account/calendar"."""
+    if named:
+        return _named(accounts, named)
+    return [calendar for account in accounts for calendar in account.calendars if calendar.blocks]
+
+
+def _named(accounts: Sequence[Account], names: Sequence[str]) -> list[Calendar]:
+    parts = [name.partition("/") for name in names]
     return [
         calendar
         for account in accounts
         for calendar in account.calendars
-        if calendar.blocks and (not named or _names(account, calendar, named))
+        if any(owner == account.name and is_named(calendar, wanted) for owner, _, wanted in parts)
     ]
 
 
-def _names(account: Account, calendar: Calendar, named: Sequence[str]) -> bool:
-    return any(name in (f"{account.name}/{calendar.name}", f"{account.name}/{calendar.remote_id}") for name in named)
+def _unknown(accounts: Sequence[Account], name: str) -> Trust:
+    """A calendar that a consultation names and nobody has seen: what it would block is unknown, never free."""
+    account = next((account for account in accounts if account.name == name.partition("/")[0]), None)
+    return Trust(
+        account.id if account else name, "never_pulled", None, None, not account or account.when_stale == "close"
+    )
 
 
 def _is_over(booking: Booking, now: datetime) -> bool:

@@ -34,17 +34,18 @@ def plan_choice(calendars: Sequence[RemoteCalendar], blocks: Iterable[str], targ
     chosen: set[str] = set()
     missing: list[str] = []
     for name in blocks:
-        matched = {c.remote_id for c in calendars if name == "*" or _is_named(c, name)}
+        matched = {c.remote_id for c in calendars if name == "*" or is_named(c, name)}
         chosen |= matched
         if not matched and name != "*":
             missing.append(name)
-    targets = [c.remote_id for c in calendars if target and _is_named(c, target)]
+    targets = [c.remote_id for c in calendars if target and is_named(c, target)]
     if target and not targets and target not in missing:
         missing.append(target)
     return Choice(frozenset(chosen), targets[0] if targets else None, tuple(missing))
 
 
-def _is_named(calendar: RemoteCalendar, name: str) -> bool:
+def is_named(calendar: RemoteCalendar | Calendar, name: str) -> bool:
+    """Whether a calendar is meant by a name: its own, its remote id or the last part of that."""
     return name in (calendar.name, calendar.remote_id, calendar.remote_id.rstrip("/").rpartition("/")[2])
 
 
