@@ -264,7 +264,7 @@ def _note_pull_fault(job: _Job, calendar_id: str, error: ProviderError) -> None:
         retry = plan_retry(error, calendar.attempts, jitter=random.random())  # noqa: S311 - spreads retries
         calendar.next_pull_at = retry.due_at(now) or now + timedelta(hours=1)
         account = calendar.account
-        if account.state == "ok":
+        if account.state == "ok" and not isinstance(error, (Transient, GrantRevoked)):  # these are the account's own
             account.state, account.problem = "failing", f"{calendar.name}: {error}"
             log.warning("a calendar fails", calendar=calendar_id, account=account.name, reason=str(error))
 
