@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -301,44 +302,51 @@ def _fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
     return True
 
 
-@pytest.fixture
-def serve() -> Iterator[Callable[[Services], str]]:
-    """Serves an installation on a free port, and returns its address."""
-    running: list[tuple[uvicorn.Server, threading.Thread, socket.socket]] = []
-
-    def start(services: Services) -> str:
-        listener = socket.create_server(("127.0.0.1", 0))
+@contextmanager
+def _served(services: Services) -> Iterator[str]:
+    """Serve an installation on a free port of loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(create_app(services), log_config=None, access_log=False, lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        running.append((server, thread, listener))
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.005)
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    yield start
-    for server, thread, listener in running:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
-        listener.close()
 
 
-@pytest.fixture
-def empty_house(tmp_path: Path, serve: Callable[[Services], str]) -> Iterator[House]:
-    """An installation whose calendars were never pulled."""
-    (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
+@contextmanager
+def _opened(folder: Path) -> Iterator[House]:
+    (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
     clock = Clock()
-    services = open_services(load_config(tmp_path / "config.toml", {}), clock=clock)
+    services = open_services(load_config(folder / "config.toml", {}), clock=clock)
     remote = {"ada": MemoryAccount(), "bob": MemoryAccount()}
     for name in ("Work", "Private", "Shared"):
         remote["ada"].add_calendar(name)
     remote["bob"].add_calendar("Work")
-    house = House(services, clock, serve(services), remote)
-    yield house
-    house.close()
+    with _served(services) as url:
+        house = House(services, clock, url, remote)
+        yield house
+        house.close()
     services.store.close()
+
+
+@pytest.fixture
+def empty_house(tmp_path: Path) -> Iterator[House]:
+    """An installation whose calendars were never pulled."""
+    with _opened(tmp_path) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """As `house`, one for all tests of a file that change nothing in it."""
+    with _opened(tmp_path_factory.mktemp("untouched")) as house:
+        assert not house.pull().failures
+        yield house
 
 
 @pytest.fixture

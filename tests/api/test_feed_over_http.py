@@ -33,35 +33,35 @@ def test_a_day_is_answered_as_the_contract_shows_it(house):
     }
 
 
-def test_dates_are_whole_days_and_the_last_one_counts(house):
-    days = house.slots(start="2026-11-23", end="2026-11-25")["slots"]
+def test_dates_are_whole_days_and_the_last_one_counts(untouched):
+    days = untouched.slots(start="2026-11-23", end="2026-11-25")["slots"]
     assert list(days) == ["2026-11-23", "2026-11-24", "2026-11-25"]
 
 
-def test_instants_are_half_open(house):
+def test_instants_are_half_open(untouched):
     nine = {"start": "2026-11-24T09:00:00Z", "end": "2026-11-24T09:15:00Z"}
-    assert house.starts(params=nine) == ["2026-11-24T09:00:00+00:00"]
-    assert house.starts(params=nine | {"end": "2026-11-24T09:15:01Z"}) == [
+    assert untouched.starts(params=nine) == ["2026-11-24T09:00:00+00:00"]
+    assert untouched.starts(params=nine | {"end": "2026-11-24T09:15:01Z"}) == [
         "2026-11-24T09:00:00+00:00",
         "2026-11-24T09:15:00+00:00",
     ]
-    assert house.slots(params=nine | {"end": nine["start"]})["slots"] == {}
+    assert untouched.slots(params=nine | {"end": nine["start"]})["slots"] == {}
 
 
-def test_a_plus_that_arrived_as_a_space_is_understood(house):
+def test_a_plus_that_arrived_as_a_space_is_understood(untouched):
     query = "start=2026-11-24T10:00:00+01:00&end=2026-11-24T10:30:00+01:00"
-    answer = house.get(f"/v1/ada/intro/slots?{query}").json()
+    answer = untouched.get(f"/v1/ada/intro/slots?{query}").json()
     assert [slot["start"][11:16] for slot in answer["slots"]["2026-11-24"]] == ["09:00", "09:15"]
 
 
-def test_days_without_a_slot_are_left_out_and_none_at_all_is_an_empty_object(house):
-    assert list(house.slots(start="2026-11-25", end="2026-11-27")["slots"]) == ["2026-11-25", "2026-11-27"]
-    assert house.slots(start="2026-11-26", end="2026-11-26")["slots"] == {}
-    assert house.slots(start="2026-12-01", end="2026-12-01")["slots"] == {}, "a closed date"
+def test_days_without_a_slot_are_left_out_and_none_at_all_is_an_empty_object(untouched):
+    assert list(untouched.slots(start="2026-11-25", end="2026-11-27")["slots"]) == ["2026-11-25", "2026-11-27"]
+    assert untouched.slots(start="2026-11-26", end="2026-11-26")["slots"] == {}
+    assert untouched.slots(start="2026-12-01", end="2026-12-01")["slots"] == {}, "a closed date"
 
 
-def test_the_key_of_a_day_is_the_local_date_of_the_start_in_the_zone_asked_for(house):
-    tokyo = house.slots(start="2026-11-24", end="2026-11-25", params={"time_zone": "Asia/Tokyo"})
+def test_the_key_of_a_day_is_the_local_date_of_the_start_in_the_zone_asked_for(untouched):
+    tokyo = untouched.slots(start="2026-11-24", end="2026-11-25", params={"time_zone": "Asia/Tokyo"})
     assert tokyo["time_zone"] == "Asia/Tokyo"
     for day, slots in tokyo["slots"].items():
         for slot in slots:
@@ -71,35 +71,35 @@ def test_the_key_of_a_day_is_the_local_date_of_the_start_in_the_zone_asked_for(h
     assert (first["start"], last["start"]) == ("2026-11-24T00:00:00+09:00", "2026-11-25T23:45:00+09:00")
 
 
-def test_every_zone_lists_the_same_instants(house):
+def test_every_zone_lists_the_same_instants(untouched):
     window = {"start": "2026-11-23T00:00:00Z", "end": "2026-11-30T00:00:00Z"}
-    home = {datetime.fromisoformat(s) for s in house.starts(params=window)}
+    home = {datetime.fromisoformat(s) for s in untouched.starts(params=window)}
     for tz in ("America/St_Johns", "Asia/Kathmandu", "Pacific/Apia", "UTC"):
-        assert {datetime.fromisoformat(s) for s in house.starts(params=window | {"time_zone": tz})} == home
+        assert {datetime.fromisoformat(s) for s in untouched.starts(params=window | {"time_zone": tz})} == home
 
 
-def test_hours_over_midnight_belong_to_the_evening_they_open_on(house):
-    friday = house.starts(start="2026-11-27", end="2026-11-28")
+def test_hours_over_midnight_belong_to_the_evening_they_open_on(untouched):
+    friday = untouched.starts(start="2026-11-27", end="2026-11-28")
     assert friday[0] == "2026-11-27T22:00:00+00:00"
     assert friday[-1] == "2026-11-28T01:30:00+00:00"
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2027-03-28", 3), ("2027-04-04", 4)])
-def test_on_the_day_of_the_change_the_hours_are_those_that_exist(house, day, hours):
+def test_on_the_day_of_the_change_the_hours_are_those_that_exist(untouched, day, hours):
     """00:00-04:00 on a Sunday in London: an hour shorter when the clocks go forward."""
-    starts = [datetime.fromisoformat(s) for s in house.starts("ada/far", day, day)]
+    starts = [datetime.fromisoformat(s) for s in untouched.starts("ada/far", day, day)]
     half_hours = [starts[0].astimezone(UTC) + timedelta(minutes=30 * n) for n in range(2 * hours)]
     assert [s.astimezone(UTC) for s in starts] == half_hours
     assert all(s.utcoffset() == s.astimezone(LONDON).utcoffset() for s in starts)
 
 
-def test_what_lies_in_the_past_or_beyond_the_horizon_is_cut_off(house):
-    first = house.starts(start="2026-11-01", end="2026-11-29")[0]
+def test_what_lies_in_the_past_or_beyond_the_horizon_is_cut_off(untouched):
+    first = untouched.starts(start="2026-11-01", end="2026-11-29")[0]
     assert first == "2026-11-23T13:00:00+00:00", "12:00 now, 24 h of notice, closed at noon"
-    last = house.starts(start="2026-12-20", end="2027-03-01")[-1]
+    last = untouched.starts(start="2026-12-20", end="2027-03-01")[-1]
     assert last == "2027-01-20T16:30:00+00:00", "60 days on it is Thursday; Wednesday is the last open day"
-    assert house.slots(start="2020-01-01", end="2020-02-01")["slots"] == {}
-    assert house.slots(start="2040-01-01", end="2040-02-01")["slots"] == {}
+    assert untouched.slots(start="2020-01-01", end="2020-02-01")["slots"] == {}
+    assert untouched.slots(start="2040-01-01", end="2040-02-01")["slots"] == {}
 
 
 def test_notice_ends_and_the_horizon_begins_at_their_instants(house):
@@ -111,21 +111,21 @@ def test_notice_ends_and_the_horizon_begins_at_their_instants(house):
     assert house.starts(start="2027-01-22", end="2027-01-22") == [], "60 days on, at 09:00:01"
 
 
-def test_ninety_two_days_are_answered_and_one_more_is_refused(house, problem_of):
+def test_ninety_two_days_are_answered_and_one_more_is_refused(untouched, problem_of):
     start = date(2026, 11, 23)
-    assert _feed(house, {"start": start, "end": start + timedelta(days=91)}).status_code == 200
-    problem = problem_of(_feed(house, {"start": start, "end": start + timedelta(days=92)}), 422, "invalid-request")
+    assert _feed(untouched, {"start": start, "end": start + timedelta(days=91)}).status_code == 200
+    problem = problem_of(_feed(untouched, {"start": start, "end": start + timedelta(days=92)}), 422, "invalid-request")
     assert problem["errors"][0]["pointer"] == "query:end"
     instants = {"start": "2026-11-23T00:00:00Z", "end": "2027-02-23T00:00:00Z"}
-    assert _feed(house, instants).status_code == 200
-    problem_of(_feed(house, instants | {"end": "2027-02-23T00:00:01Z"}), 422, "invalid-request")
+    assert _feed(untouched, instants).status_code == 200
+    problem_of(_feed(untouched, instants | {"end": "2027-02-23T00:00:01Z"}), 422, "invalid-request")
 
 
-def test_a_duration_is_one_of_those_offered_and_defaults_to_the_first(house, problem_of):
-    hour = house.slots(start="2026-11-24", end="2026-11-24", params={"duration_minutes": 60})
+def test_a_duration_is_one_of_those_offered_and_defaults_to_the_first(untouched, problem_of):
+    hour = untouched.slots(start="2026-11-24", end="2026-11-24", params={"duration_minutes": 60})
     assert hour["duration_minutes"] == 60
     assert hour["slots"]["2026-11-24"][-1]["start"] == "2026-11-24T16:00:00+00:00"
-    answer = _feed(house, {"start": "2026-11-24", "end": "2026-11-24", "duration_minutes": 45})
+    answer = _feed(untouched, {"start": "2026-11-24", "end": "2026-11-24", "duration_minutes": 45})
     problem = problem_of(answer, 422, "invalid-request")
     assert problem["errors"][0]["pointer"] == "query:duration_minutes"
     assert "30, 60" in problem["detail"]
@@ -181,8 +181,8 @@ def test_valid_until_is_when_time_alone_changes_the_answer(house):
     assert house.starts(start="2026-11-23", end="2026-11-23")[0] == "2026-11-23T13:15:00+00:00"
 
 
-def test_an_answer_that_nothing_changes_has_no_end(house):
-    assert house.slots("cyd/talk", "2020-01-01", "2020-01-02")["meta"] == {
+def test_an_answer_that_nothing_changes_has_no_end(untouched):
+    assert untouched.slots("cyd/talk", "2020-01-01", "2020-01-02")["meta"] == {
         "state": "fresh",
         "next_slot": None,
         "valid_until": None,
@@ -207,11 +207,11 @@ def test_an_unchanged_answer_is_not_sent_again(house):
     assert changed.headers["ETag"] != etag
 
 
-def test_head_answers_as_get_without_the_body(house):
+def test_head_answers_as_get_without_the_body(untouched):
     query = {"start": "2026-11-23", "end": "2026-11-29"}
-    head = house.call("HEAD", "/v1/ada/intro/slots", params=query)
+    head = untouched.call("HEAD", "/v1/ada/intro/slots", params=query)
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["ETag"] == _feed(house, query).headers["ETag"]
+    assert head.headers["ETag"] == _feed(untouched, query).headers["ETag"]
 
 
 def test_the_oldest_pull_is_told_to_all(house):
@@ -264,8 +264,8 @@ def test_an_account_that_serves_when_stale_is_degraded_and_says_so(house):
     assert house.book("2026-11-30T08:00:00Z", "bob/talk")["state"] == "confirmed"
 
 
-def test_a_freelancer_without_calendars_is_fresh(house):
-    answer = house.get("/v1/cyd/talk/slots", params={"start": "2026-11-23", "end": "2026-11-23"})
+def test_a_freelancer_without_calendars_is_fresh(untouched):
+    answer = untouched.get("/v1/cyd/talk/slots", params={"start": "2026-11-23", "end": "2026-11-23"})
     assert answer.json()["meta"]["state"] == "fresh"
     assert "Syncd-Synced-At" not in answer.headers
 
@@ -273,9 +273,9 @@ def test_a_freelancer_without_calendars_is_fresh(house):
 # Who may see what
 
 
-def test_an_inactive_consultation_offers_nothing(house):
-    assert house.slots("ada/off")["slots"] == {}
-    assert house.explain("2026-11-24T09:00:00Z", "ada/off")["reasons"] == [{"code": "inactive"}]
+def test_an_inactive_consultation_offers_nothing(untouched):
+    assert untouched.slots("ada/off")["slots"] == {}
+    assert untouched.explain("2026-11-24T09:00:00Z", "ada/off")["reasons"] == [{"code": "inactive"}]
 
 
 def test_an_unlisted_consultation_is_open_to_whoever_knows_it_and_a_private_one_to_keys(house, problem_of):
@@ -366,9 +366,9 @@ def test_a_booking_that_cant_be_moved_any_more_lists_nothing_to_move_it_to(house
     ],
 )
 def test_a_question_that_cant_be_understood_is_told_where_and_what_would_be_right(
-    house, problem_of, query, pointer, words
+    untouched, problem_of, query, pointer, words
 ):
-    problem = problem_of(house.get(f"/v1/ada/intro/slots?{query}"), 422, "invalid-request")
+    problem = problem_of(untouched.get(f"/v1/ada/intro/slots?{query}"), 422, "invalid-request")
     error = problem["errors"][0]
     assert error["pointer"] == pointer
     assert words in error["detail"]
