@@ -134,7 +134,7 @@ def nearest(situation: Situation, duration: int, start: int, count: int = 5) -> 
     low, high = situation.rules.booking_window(situation.now)
     radius, found = DAY, list[int]()
     while len(found) < count:
-        found = _starts(situation, duration, max(low, start - radius), min(high, start + radius + 1))
+        found = _starts(situation, duration, max(low, start - radius), min(high, start + radius))
         if start - radius <= low and start + radius >= high:
             break
         radius *= 4
@@ -219,13 +219,13 @@ def _grid(situation: Situation, duration: int, low: int, high: int) -> list[int]
 
 def _lay_out(hours: Openings, room: Spans, duration: int, increment: int, window: Window) -> list[int]:
     starts, ends = room
-    count = len(starts)
+    count, met = len(starts), 0
     found: list[int] = []
     for opened, closed, reach in zip(hours.opens, hours.closes, hours.reach, strict=True):
         if closed <= window[0] or opened >= window[1]:
             continue
         stop = closed if closed + duration <= reach else reach - duration + 1
-        at = bisect_right(ends, opened)
+        met = at = bisect_right(ends, opened, met)
         while at < count and (first := starts[at]) < stop:
             end = ends[at]
             first = first + (opened - first) % increment if first > opened else opened

@@ -81,6 +81,21 @@ def test_mondays_end_and_tuesdays_beginning_are_one_stretch():
     assert listed(case, "2026-11-23", "2026-11-25") == ["23 22:00", "23 23:00"]
 
 
+def test_a_consultation_of_many_days_fits_where_the_days_touch():
+    weekdays = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    hours = {day: ["00:00-24:00"] for day in weekdays}
+    case = situation(hours, {"2026-12-01": []}, durations=(8 * DAY,), increment=12 * HOUR)
+    assert listed(case, "2026-11-22", "2026-11-24") == ["22 00:00", "22 12:00", "23 00:00"]
+
+
+def test_a_window_that_begins_late_in_a_long_night_still_sees_it():
+    case = situation({"monday": ["23:00-22:00"]}, tz="America/New_York")
+    assert codes(case, "2026-11-24T21:00") == []
+    tuesday = at("2026-11-24T19:00", "America/New_York")
+    assert tuesday % DAY == 0
+    assert len(open_slots(case, HOUR, (tuesday, tuesday + DAY))) == 3
+
+
 def test_an_opening_that_does_not_exist_is_the_instant_of_the_jump():
     case = situation({"sunday": ["02:30-05:00"]})
     assert listed(case, "2026-03-29", "2026-03-30") == ["29 03:00", "29 04:00"]
@@ -89,6 +104,8 @@ def test_an_opening_that_does_not_exist_is_the_instant_of_the_jump():
 def test_a_range_within_the_hour_that_does_not_exist_offers_nothing():
     case = situation({"sunday": ["02:15-02:45"]}, durations=(MINUTE,))
     assert listed(case, "2026-03-29", "2026-03-30") == []
+    hours = case.schedule.openings((at("2026-03-29T00:00"), at("2026-03-30T00:00")))
+    assert all(opened < closed for opened, closed in zip(hours.opens, hours.closes, strict=True))
 
 
 def test_the_hour_that_comes_twice_is_offered_twice():
@@ -227,6 +244,18 @@ def test_after_a_booking_the_gap_is_the_larger_of_the_two_buffers(own_before, bo
         booked = claim(f"2026-11-23T09:{60 - minutes - 10:02}", minutes=10, after=booked_after)
         case = situation(claims=(booked,), buffer_before=own_before * MINUTE)
         assert codes(case, "2026-11-23T10:00") == wanted
+
+
+def test_a_gap_of_exactly_the_consultation_and_its_buffers_is_enough():
+    def around(before: int, after: int) -> list[str]:
+        gap = at("2026-11-23T10:00") - before * MINUTE, at("2026-11-23T11:00") + after * MINUTE
+        busy = {"cal_a": [(gap[0] - 3 * HOUR, gap[0])], "cal_b": [(gap[1], gap[1] + 3 * HOUR)]}
+        return listed(
+            situation(busy=busy, buffer_before=5 * MINUTE, buffer_after=7 * MINUTE), "2026-11-23", "2026-11-24"
+        )
+
+    assert around(5, 7) == ["23 10:00"]
+    assert around(4, 7) == around(5, 6) == []
 
 
 def test_a_bookings_other_buffer_does_not_count():
@@ -378,6 +407,13 @@ def test_the_listing_is_valid_until_a_start_enters_the_horizon():
 def test_a_listing_without_a_start_to_come_never_changes():
     window = (at("2026-11-24T00:00"), at("2026-11-25T00:00"))
     assert valid_until(situation(), HOUR, window) is None
+
+
+def test_a_horizon_within_the_notice_never_offers_anything():
+    case = situation(minimum_notice=2 * DAY, horizon=DAY, now="2026-11-20T00:00")
+    window = (at("2026-11-20T00:00"), at("2026-11-30T00:00"))
+    assert open_slots(case, HOUR, window) == []
+    assert valid_until(case, HOUR, window) is None
 
 
 # Alternatives

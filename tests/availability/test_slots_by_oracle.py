@@ -151,7 +151,8 @@ def cases(draw: st.DrawFn) -> Case:
     hours = {weekday: draw(texts()) for weekday in WEEKDAYS if draw(st.integers(0, 9))}
     on = draw(exceptions(day))
     minutes = st.integers(-1800, 1800)
-    spans = st.tuples(minutes, st.sampled_from([0, 1, 15, 60, 60, 300])).map(
+    quarters = st.integers(-120, 120).map(lambda quarter: quarter * 15)
+    spans = st.tuples(st.one_of(minutes, quarters, quarters), st.sampled_from([0, 1, 15, 60, 60, 300])).map(
         lambda span: (noon + span[0] * MINUTE, noon + (span[0] + span[1]) * MINUTE)
     )
     busy = draw(st.dictionaries(st.sampled_from("abc"), st.lists(spans, max_size=4), max_size=3))
