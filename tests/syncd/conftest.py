@@ -16,8 +16,9 @@ from sqlalchemy import func, select
 
 from availability import Situation
 from providers import memory
+from providers.errors import Unavailable
 from providers.memory import MemoryAccount, MemoryProvider
-from providers.model import ChangePage, Connection, RemoteCalendar, Window
+from providers.model import ChangePage, Connection, ConsultationEvent, EventRef, RemoteCalendar, Window
 from syncd.booking import lifecycle
 from syncd.booking.lifecycle import Wish
 from syncd.config import Config, load_config
@@ -79,6 +80,19 @@ class PagingProvider(MemoryProvider):
         for page in super().changes(calendar, sync_token, window):
             yield page
             self.hook()
+
+
+class ReadOnlyProvider(MemoryProvider):
+    """A memory provider whose server takes no writes for now."""
+
+    def create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
+        raise Unavailable("read-only for now")
+
+    def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
+        raise Unavailable("read-only for now")
+
+    def delete(self, ref: EventRef, if_match: str | None) -> None:
+        raise Unavailable("read-only for now")
 
 
 class House:
@@ -147,6 +161,11 @@ class House:
     def pull(self) -> WorkReport:
         """Pull every calendar now."""
         return self.sync(Order(everything=True))
+
+    def pull_only(self) -> WorkReport:
+        """Pull every calendar while the server takes no writes."""
+        shop = self.workshop(lambda _kind, connection: ReadOnlyProvider.open(connection))
+        return work_account(shop, self.account_id, Order(everything=True))
 
     @property
     def account_id(self) -> str:
