@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from providers.errors import GrantRevoked, ProviderError, RateLimited, Transient
 from providers.model import Connection
 from providers.port import Provider
+from syncd.errors import SyncdError
 from syncd.locks import ProcessLocks
 from syncd.outbox.deliver import Delivery, deliver
 from syncd.retry import plan_retry
@@ -75,6 +76,7 @@ class Order:
 
 
 DUE = Order()
+_AFTER_A_BUG = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,24 @@ def work_account(shop: Workshop, account_id: str, order: Order = DUE) -> WorkRep
             provider.close()
     except LeaseLost:
         log.warning("lease lost", account=account_id)
+    except SyncdError:
+        raise
+    except Exception as error:
+        _note_bug(shop, account_id, owner, error)
+        raise
     finally:
         with shop.store.write() as session:
             leases.release(session, account_id, owner)
     return report
+
+
+def _note_bug(shop: Workshop, account_id: str, owner: str, error: Exception) -> None:
+    """What nobody foresaw is not tried again at once: the timetable would find it due every second."""
+    with shop.store.write() as session:
+        leases.hold(session, account_id, owner, shop.clock())
+        account = session.get_one(Account, account_id)
+        account.state, account.problem = "failing", f"a fault of syncd: {type(error).__name__}"
+        account.blocked_until_at = shop.clock() + _AFTER_A_BUG
 
 
 def connection_of(account: Account, vault: Vault) -> Connection:
@@ -212,10 +228,27 @@ def _list_calendars(job: _Job) -> None:
     with shop.store.read() as session:
         account = session.get_one(Account, job.account_id)
         due = account.next_list_at is None or account.next_list_at <= shop.clock()
-    if due or job.order.everything:
-        every = shop.settings.reconcile_every
+        known = account.listed_at is not None
+    if not due and not job.order.everything:
+        return
+    every = shop.settings.reconcile_every
+    try:
         list_account(shop.store, job.provider, job.account_id, job.owner, shop.clock, every)
         job.report.listed += 1
+    except ProviderError as error:
+        if not known or isinstance(error, (Transient, GrantRevoked)):
+            raise
+        _note_listing_fault(job, error)
+
+
+def _note_listing_fault(job: _Job, error: ProviderError) -> None:
+    """The calendars known from before are pulled all the same; the list is asked for again in an hour."""
+    job.report.failures.append((job.name, error))
+    log.warning("the calendars can't be listed", account=job.name, reason=str(error))
+    with job.shop.store.write() as session:
+        now = job.shop.clock()
+        leases.hold(session, job.account_id, job.owner, now)
+        session.get_one(Account, job.account_id).next_list_at = now + timedelta(hours=1)
 
 
 def _calendars(job: _Job) -> list[str]:
