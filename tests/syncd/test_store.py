@@ -186,11 +186,12 @@ def test_a_database_without_its_guard_is_refused_at_start(tmp_path, trigger):
 
 # Instants
 
-DAY = timedelta(days=1)  # from either end of time: no zone is further from UTC
-INSTANTS = st.datetimes(
-    datetime.min.replace(tzinfo=None) + DAY,
-    datetime.max.replace(tzinfo=None) - DAY,
-    timezones=st.sampled_from([UTC, timezone(timedelta(hours=-9.5))]),
+MILLENNIUM = datetime(2000, 1, 1, tzinfo=UTC)
+INSTANTS = st.builds(
+    lambda days, microseconds, zone: MILLENNIUM.astimezone(zone) + timedelta(days=days, microseconds=microseconds),
+    st.integers(-700_000, 2_900_000),
+    st.integers(0, 86_400_000_000),
+    st.sampled_from([UTC, timezone(timedelta(hours=-9.5))]),
 )
 
 
