@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
+
+_WRONG_USAGE = 2
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -20,15 +23,16 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _report(error: Exception) -> int:
     """Say what went wrong and return the exit code; what nobody foresaw keeps its traceback."""
-    import click
+    import typer
+    from typer.exceptions import TyperException
 
-    if isinstance(error, click.ClickException):
-        error.show()
-        return 2
-    if isinstance(error, click.Abort):
+    if isinstance(error, TyperException):
+        cast(typer.BadParameter, error).show()  # the public one stands for all: wrong usage, with a hint
+        return error.exit_code
+    if isinstance(error, typer.Abort):
         print("syncd: stopped", file=sys.stderr)  # noqa: T201 - this is the place
         return 1
-    if isinstance(error, click.exceptions.Exit):
+    if isinstance(error, typer.Exit):
         return error.exit_code
     from providers.errors import ProviderError
     from syncd.errors import ApiError, SyncdError, exit_code
@@ -36,5 +40,5 @@ def _report(error: Exception) -> int:
 
     if isinstance(error, (ProviderError, SyncdError, ApiError)):
         print(f"syncd: {scrub(str(error))}", file=sys.stderr)  # noqa: T201 - this is the place
-        return exit_code(error)
+        return _WRONG_USAGE if isinstance(error, ApiError) and error.code == "invalid-request" else exit_code(error)
     raise error

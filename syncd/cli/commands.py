@@ -12,10 +12,10 @@ app = typer.Typer(
     help="Turns a freelancer's calendars into bookable slots, and booked consultations into calendar events.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=True,
+    rich_markup_mode=None,  # Rich would take longer to load than everything else `--help` needs
 )
-key_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True)
-connect_app = typer.Typer(help="Connect an account of a freelancer.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True, rich_markup_mode=None)
+connect_app = typer.Typer(help="Connect an account of a freelancer.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(key_app, name="key")
 app.add_typer(connect_app, name="connect")
 
@@ -29,7 +29,10 @@ def demo(
     port: Annotated[int, typer.Option(help="The HTTP server's port; 0 picks a free one.")] = 8480,
     as_json: AsJson = False,
 ) -> int:
-    """Everything at once, nothing to configure: a calendar server, a busy week, the daemon; until Ctrl-C."""
+    """Try it, with nothing to configure.
+
+    Starts a calendar server with a busy week and the daemon on it, says where they are, and runs until Ctrl-C.
+    """
     from syncd.cli.demo import run_demo
 
     return run_demo(port=port, as_json=as_json)
@@ -41,7 +44,10 @@ def run_command(
     once: Annotated[bool, typer.Option("--once", help="One full pass, then exit: for cron and timers.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """The daemon: pulls calendars, writes bookings back, serves HTTP; stops cleanly on SIGTERM."""
+    """The daemon, until it is told to stop.
+
+    Pulls calendars, writes bookings back, serves HTTP; stops cleanly on SIGTERM.
+    """
     from syncd.cli.running import run_forever, run_pass
 
     return run_pass(config, as_json=as_json) if once else run_forever(config)
@@ -112,7 +118,10 @@ def connect_caldav(
     allow_private: Annotated[bool, typer.Option("--allow-private", help="It may be on a private network.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Connect a CalDAV account; asks for the password, or reads it from standard input."""
+    """Connect a CalDAV account.
+
+    Asks for the password, or reads it from standard input.
+    """
     from syncd.cli.connecting import CaldavWish, connect
 
     wish = CaldavWish(freelancer, name, url, username, blocks, target, allow_private)

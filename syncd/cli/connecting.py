@@ -38,25 +38,35 @@ class CaldavWish:
 def connect(config_path: Path, wish: CaldavWish, *, as_json: bool) -> int:
     """Check by connecting, choose calendars, store. Raises ApiError, ProviderError."""
     with opened(config_path) as installation:
-        freelancer_id, addresses = _freelancer(installation, wish)
+        known = _known(installation, wish)
         private = wish.allow_private or installation.services.config.daemon.allow_private_networks
         connection = Connection(
             url=wish.url,
             username=wish.username,
             secret=_ask_password(wish),
             allow_private=private,
-            own_addresses=addresses,
+            own_addresses=known.addresses,
         )
         with closing(open_provider("caldav", connection)) as provider:
             calendars = provider.list_calendars()
-        chosen = _choose(wish, calendars)
-        _store(installation, freelancer_id, chosen, connection)
+        chosen = _choose(wish, calendars, known)
+        _store(installation, known.freelancer_id, chosen, connection)
     choice = plan_choice(calendars, chosen.blocks or (), chosen.target or "")
     _tell(wish, calendars, choice.blocks, choice.target, as_json=as_json)
     return 0
 
 
-def _freelancer(installation: Opened, wish: CaldavWish) -> tuple[str, frozenset[str]]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The freelancer, and what an account of that name has chosen so far; a new one: everything blocks."""
+
+    freelancer_id: str
+    addresses: frozenset[str]
+    blocks: list[str]
+    target: str
+
+
+def _known(installation: Opened, wish: CaldavWish) -> _Known:
     with installation.services.store.read() as session:
         row = session.scalars(select(Freelancer).where(Freelancer.handle == wish.freelancer)).one_or_none()
         if row is None:
@@ -66,7 +76,10 @@ def _freelancer(installation: Opened, wish: CaldavWish) -> tuple[str, frozenset[
         if account is not None and account.declared:
             detail = f"the account {wish.name} is declared in the configuration file: change it there"
             raise ApiError("read-only", detail)
-        return row.id, frozenset(a.lower() for a in (row.email, *row.addresses) if a)
+        addresses = frozenset(a.lower() for a in (row.email, *row.addresses) if a)
+        if account is None:
+            return _Known(row.id, addresses, ["*"], "")
+        return _Known(row.id, addresses, account.blocks, account.target)
 
 
 def _ask_password(wish: CaldavWish) -> str:
@@ -75,19 +88,21 @@ def _ask_password(wish: CaldavWish) -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _choose(wish: CaldavWish, calendars: Sequence[RemoteCalendar]) -> CaldavWish:
-    """Ask what blocks and where consultations go, if a person is there and didn't say."""
+def _choose(wish: CaldavWish, calendars: Sequence[RemoteCalendar], known: _Known) -> CaldavWish:
+    """Ask what blocks and where consultations go, if a person is there and didn't say; else keep what was chosen."""
     if not calendars:
         raise ApiError("not-found", "the server has no calendar for this user: make one there first")
     blocks, target = wish.blocks, wish.target
     if sys.stdin.isatty() and (blocks is None or target is None):
         print_table(("calendar", "zone", "writable"), [(c.name, c.tz or "", _yes(c.can_write)) for c in calendars])
         if blocks is None:
-            answer = input('Which calendars block? Names with commas, or "*" for all [*]: ').strip() or "*"
-            blocks = [name.strip() for name in answer.split(",") if name.strip()]
+            usual = ",".join(known.blocks)
+            answer = input(f'Which calendars block? Names with commas, or "*" for all [{usual}]: ')
+            blocks = [name.strip() for name in (answer.strip() or usual).split(",") if name.strip()]
         if target is None:
-            target = input("Which calendar takes consultations? [none]: ").strip()
-    chosen = replace(wish, blocks=["*"] if blocks is None else blocks, target=target or "")
+            target = input(f"Which calendar takes consultations? [{known.target or 'none'}]: ").strip() or None
+    kept = known.target if target is None else target
+    chosen = replace(wish, blocks=known.blocks if blocks is None else blocks, target=kept)
     if missing := plan_choice(calendars, chosen.blocks or (), chosen.target or "").missing:
         names = ", ".join(c.name for c in calendars)
         raise ApiError("invalid-request", f"there is no calendar {missing[0]!r}; right would be one of {names}")

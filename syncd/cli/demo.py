@@ -109,6 +109,7 @@ def run_demo(*, port: int, as_json: bool) -> int:
             _, api_key = make_key(services, HANDLE, list(SCOPES))
             demo = _Demo(url, server, calendars, services, folder / "syncd.db", api_key)
             daemon = Daemon(services, locks, listener, config_path)
+            locks.become_daemon()
             handle_signals(daemon)
             daemon.run(on_ready=lambda: _announce(demo, as_json=as_json))
             services.store.close()

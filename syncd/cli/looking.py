@@ -30,7 +30,7 @@ _WORDS = {
     "outside_hours": "it doesn't fit into the set hours",
     "date_closed": "that date is closed",
     "off_grid": "starts lie on the consultation's grid, and this one doesn't",
-    "inside_notice": "it is too soon: the minimum notice has passed",
+    "inside_notice": "it is too soon: less than the minimum notice ahead",
     "beyond_horizon": "it is too far ahead",
     "busy": "a calendar is busy",
     "buffer": "it leaves too little room before or after something",
@@ -130,7 +130,7 @@ def _print_status(found: Mapping[str, Any]) -> None:
     for account in found["accounts"]:
         state = account["state"] if account["active"] else "inactive"
         rows.append((f"{account['freelancer']}/{account['name']}", "", state, "", account["problem"] or ""))
-        rows += [("", c["name"], c["state"], c["synced_at"] or "never", _remarks(c)) for c in account["calendars"]]
+        rows += [("", c["name"], c["state"], _moment(c["synced_at"]), _remarks(c)) for c in account["calendars"]]
         rows += [("", name, "missing", "", "the server has no such calendar") for name in account["missing"]]
     print_table(("account", "calendar", "state", "pulled", "remarks"), rows)
     for account in found["accounts"]:
@@ -139,6 +139,11 @@ def _print_status(found: Mapping[str, Any]) -> None:
                 say(f"{calendar['name']}: not understood: {item['uid'] or item['href']}: {item['reason']}")
     owed = found["outbox"]["owed"]
     say(f"{owed} bookings wait to be written to a calendar." if owed else "Every booking is written to its calendar.")
+
+
+def _moment(text: str | None) -> str:
+    """An instant of the overview to the second, as a person reads it."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC" if text else "never"
 
 
 def _remarks(calendar: Mapping[str, Any]) -> str:

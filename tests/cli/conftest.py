@@ -1,0 +1,102 @@
+"""The command line as a person or a script has it: processes, a configuration file, a real calendar server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_CONFIG = """
+[daemon]
+allow_private_networks = {private}
+[server]
+port = 0
+[freelancers.ada]
+name = "Ada Lovelace"
+email = "ada@example.org"
+time_zone = "Europe/London"
+[freelancers.ada.schedules.default.hours]
+monday = ["09:00-17:00"]
+tuesday = ["09:00-17:00"]
+sunday = ["00:00-04:00"]
+[freelancers.ada.consultations.intro]
+durations = ["30m", "60m"]
+minimum_notice = "0m"
+horizon = "390d"
+{more}
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Shell:
+    """A folder with a configuration file, and commands run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"TZ": "Asia/Tokyo", "NO_COLOR": "1", "COLUMNS": "120"}
+
+    def configure(self, more: str = "", *, private: bool = True) -> None:
+        text = _CONFIG.format(more=more, private=str(private).lower())
+        (self.folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "syncd", *arguments]
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **streams)
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Done:
+        process = self.start(*arguments)
+        out, err = process.communicate(stdin)
+        assert "Traceback" not in err, err
+        return Done(process.returncode, out, err)
+
+    def fails(self, code: int, words: str, *arguments: str, stdin: str = "") -> None:
+        """A command that fails says why in one sentence on stderr, and nothing on stdout."""
+        done = self(*arguments, stdin=stdin)
+        assert (done.code, done.out) == (code, ""), done
+        assert done.err.startswith("syncd: ")
+        assert len(done.err.splitlines()) == 1, done.err
+        assert words in done.err
+
+    def connect(self, url: str, username: str, *more: str) -> tuple[str, ...]:
+        """The arguments that connect an account."""
+        return ("connect", "caldav", "ada", "--url", url, "--username", username, *more)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A folder with a configuration of one freelancer, who has no account yet."""
+    made = Shell(tmp_path)
+    made.configure()
+    return made
+
+
+@pytest.fixture
+def event() -> Callable[[str, str, str], str]:
+    """An event's text: UID, start and end in UTC as iCalendar writes them."""
+
+    def write(uid: str, start: str, end: str) -> str:
+        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "BEGIN:VEVENT", f"UID:{uid}"]
+        lines += ["DTSTAMP:20260101T000000Z", f"DTSTART:{start}", f"DTEND:{end}", "SUMMARY:Dentist"]
+        return "\r\n".join([*lines, "END:VEVENT", "END:VCALENDAR", ""])
+
+    return write
