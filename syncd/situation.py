@@ -56,17 +56,14 @@ class Situations:
         accounts = offers.accounts_of(session, offer.freelancer.id)
         calendars = blocking(accounts, offer.consultation.blocks)
         trusts = self._trusts(accounts, calendars, offer.consultation.blocks, now)
-        bookings = [
-            b
-            for b in offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
-            if b.id != leave_out and not _is_over(b, now)
-        ]
+        live = offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
+        bookings = [b for b in live if b.id != leave_out and not _is_over(b, now)]
         situation = Situation(
             schedule=schedule_of(offer.schedule),
             rules=rules_of(offer.freelancer, offer.consultation),
             tz=offer.freelancer.tz,
             consultation=offer.consultation.id,
-            busy=self._busy_of(session, offer.freelancer, calendars, leave_out),
+            busy=self._busy_of(session, offer.freelancer, calendars, live, leave_out),
             claims=tuple(_claim(b) for b in bookings),
             stale=tuple(t.id for t in trusts if t.closes and not t.is_known),
             now=whole_second(now),
@@ -83,12 +80,17 @@ class Situations:
         return (*known, *(trust for account in accounts if (trust := unknown_account(account))))
 
     def _busy_of(
-        self, session: Session, freelancer: Freelancer, calendars: Sequence[Calendar], leave_out: str | None
+        self,
+        session: Session,
+        freelancer: Freelancer,
+        calendars: Sequence[Calendar],
+        live: Sequence[Booking],
+        leave_out: str | None,
     ) -> Busy:
         key = (freelancer.id, freelancer.availability_version, tuple((c.id, c.generation) for c in calendars))
         if leave_out is None and (kept := self._busy.get(key)):
             return kept
-        busy = _read_busy(session, calendars, leave_out)
+        busy = _read_busy(session, calendars, live, leave_out)
         if leave_out is None:
             self._keep(key, busy)
         return busy
@@ -130,14 +132,23 @@ def _is_over(booking: Booking, now: datetime) -> bool:
     return booking.state == "held" and booking.hold_expires_at is not None and booking.hold_expires_at <= now
 
 
-def _read_busy(session: Session, calendars: Sequence[Calendar], leave_out: str | None) -> Busy:
-    spans = {found.calendar_id: (found.starts, found.ends) for found in offers.busy_spans_of(session, calendars)}
-    for own in offers.own_spans_in(session, calendars) if calendars else []:
-        if own.booking.id != leave_out and (own.starts_at, own.ends_at) not in own_spans(own.event, own.booking):
-            starts, ends = spans[own.calendar_id]
-            starts.append(own.starts_at)
-            ends.append(own.ends_at)
+def _read_busy(session: Session, calendars: Sequence[Calendar], live: Sequence[Booking], leave_out: str | None) -> Busy:
+    """Everything that blocks but our own events where they should be, and those of a booking being moved."""
+    spans: dict[str, tuple[list[int], list[int]]] = {calendar.id: ([], []) for calendar in calendars}
+    rows = offers.busy_spans_in(session, calendars)
+    ours = _with_others(session, live, {booking_id for *_, booking_id in rows if booking_id})
+    for calendar_id, start, end, booking_id in rows:
+        if booking_id is None or (booking_id != leave_out and (start, end) not in ours.get(booking_id, ())):
+            starts, ends = spans[calendar_id]
+            starts.append(start)
+            ends.append(end)
     return Busy.from_arrays(spans)
+
+
+def _with_others(session: Session, live: Sequence[Booking], named: set[str]) -> dict[str, frozenset[tuple[int, int]]]:
+    """Where the events of the named bookings may be by our own doing; few of them aren't live."""
+    others = offers.bookings_of(session, named - {booking.id for booking in live})
+    return {b.id: own_spans(b.event, b) for b in (*live, *others) if b.id in named}
 
 
 def _claim(booking: Booking) -> Claim:

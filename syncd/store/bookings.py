@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from syncd.store.models import Account, Booking, BookingEvent, Calendar, OutboxItem
+from syncd.store.models import Account, Booking, BookingEvent, Calendar, Freelancer, OutboxItem
 
 
 def find_booking(session: Session, booking_id: str) -> Booking | None:
@@ -16,14 +16,13 @@ def find_booking(session: Session, booking_id: str) -> Booking | None:
 
 def target_of(session: Session, freelancer_id: str, named: str) -> Calendar | None:
     """Where consultations are written: the calendar `named` as "account/calendar", else the freelancer's target."""
-    rows = session.execute(
-        select(Calendar, Account.name)
-        .join(Account, Account.id == Calendar.account_id)
-        .where(Account.freelancer_id == freelancer_id, Account.active)
-        .order_by(Account.name, Calendar.name)
-    ).all()
-    wanted = [c for c, account in rows if named in (f"{account}/{c.name}", f"{account}/{c.remote_id}")]
-    return next(iter(wanted if named else [c for c, _ in rows if c.target]), None)
+    accounts = session.get_one(Freelancer, freelancer_id).accounts  # the predicate has loaded them already
+    known = sorted(
+        ((a.name, calendar) for a in accounts if a.active for calendar in a.calendars),
+        key=lambda pair: (pair[0], pair[1].name),
+    )
+    wanted = [c for account, c in known if named in (f"{account}/{c.name}", f"{account}/{c.remote_id}")]
+    return next(iter(wanted if named else [c for _, c in known if c.target]), None)
 
 
 def wants_target(session: Session, freelancer_id: str) -> bool:

@@ -24,15 +24,18 @@ def list_keys(session: Session) -> Sequence[ApiKey]:
 
 
 def kept_answer(session: Session, scope: str, now: datetime) -> IdempotentAnswer | None:
-    """What was answered to the same request within 24 hours."""
-    return session.scalars(
-        select(IdempotentAnswer).where(IdempotentAnswer.scope == scope, IdempotentAnswer.expires_at > now)
-    ).one_or_none()
+    """What was answered to the same request within 24 hours; an older answer makes room."""
+    kept = session.get(IdempotentAnswer, scope)
+    if kept is not None and kept.expires_at <= now:
+        session.delete(kept)
+        session.flush()
+        return None
+    return kept
 
 
 def keep_answer(session: Session, scope: str, body_hash: str, status: int, sealed: bytes, now: datetime) -> None:
-    """Keep an answer in the transaction that made it true."""
-    session.merge(
+    """Keep an answer in the transaction that made it true; `kept_answer` was asked in it before."""
+    session.add(
         IdempotentAnswer(
             scope=scope,
             body_hash=body_hash,

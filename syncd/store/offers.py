@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from syncd.store.models import (
     LIVE_STATES,
     Account,
     Booking,
-    BookingEvent,
     BusySpan,
     Calendar,
     Consultation,
@@ -63,27 +62,38 @@ def lock_freelancer(session: Session, freelancer_id: str) -> None:
 
 
 def accounts_of(session: Session, freelancer_id: str) -> Sequence[Account]:
-    """The active accounts of a freelancer with their calendars, in one statement."""
-    return (
+    """The active accounts of a freelancer by name, with their calendars by name, in one statement."""
+    person = (
         session.scalars(
-            select(Account)
+            select(Freelancer)
+            .outerjoin(Freelancer.accounts)
             .outerjoin(Account.calendars)
-            .options(contains_eager(Account.calendars))
-            .where(Account.freelancer_id == freelancer_id, Account.active)
+            .options(contains_eager(Freelancer.accounts).contains_eager(Account.calendars))
+            .where(Freelancer.id == freelancer_id)
             .order_by(Account.name, Calendar.name)
         )
         .unique()
-        .all()
+        .one()
     )
+    return [account for account in person.accounts if account.active]
 
 
 def live_bookings(session: Session, freelancer_id: str, since: datetime) -> Sequence[Booking]:
-    """Holds and bookings that occupy time, from an instant on, by start."""
+    """Holds and bookings that occupy time, from an instant on, by start, with their events."""
     return session.scalars(
         select(Booking)
+        .options(joinedload(Booking.event))
         .where(Booking.freelancer_id == freelancer_id, Booking.state.in_(LIVE_STATES), Booking.ends_at > since)
         .order_by(Booking.starts_at)
     ).all()
+
+
+def bookings_of(session: Session, booking_ids: Collection[str]) -> Sequence[Booking]:
+    """These bookings, of any state, with their events."""
+    if not booking_ids:
+        return []
+    chosen = select(Booking).options(joinedload(Booking.event)).where(Booking.id.in_(booking_ids))
+    return session.scalars(chosen).all()
 
 
 def oldest_pull_at(session: Session, calendar_ids: Sequence[str]) -> datetime | None:
@@ -95,51 +105,10 @@ def oldest_pull_at(session: Session, calendar_ids: Sequence[str]) -> datetime | 
     return min(known) if known and len(known) == len(calendar_ids) else None
 
 
-@dataclass(frozen=True, slots=True)
-class CalendarSpans:
-    """Busy spans of one calendar, by start, in seconds since the epoch."""
-
-    calendar_id: str
-    starts: list[int]
-    ends: list[int]
-
-
-def busy_spans_of(session: Session, calendars: Iterable[Calendar]) -> list[CalendarSpans]:
-    """What blocks in these calendars' serving generations, our own events left out."""
-    return [_spans(session, calendar) for calendar in calendars]
-
-
-def _spans(session: Session, calendar: Calendar) -> CalendarSpans:
-    rows = session.execute(
-        select(BusySpan.starts_at, BusySpan.ends_at)
-        .where(
-            BusySpan.calendar_id == calendar.id,
-            BusySpan.generation == calendar.generation,
-            BusySpan.booking_id.is_(None),
-        )
-        .order_by(BusySpan.starts_at)
-    ).all()
-    return CalendarSpans(calendar.id, [row[0] for row in rows], [row[1] for row in rows])
-
-
-@dataclass(frozen=True, slots=True)
-class OwnSpan:
-    """Where a calendar shows an event of ours, with the booking it belongs to."""
-
-    calendar_id: str
-    starts_at: int
-    ends_at: int
-    booking: Booking
-    event: BookingEvent
-
-
-def own_spans_in(session: Session, calendars: Iterable[Calendar]) -> list[OwnSpan]:
-    """Spans of our own events and their copies in these calendars."""
+def busy_spans_in(session: Session, calendars: Sequence[Calendar]) -> Sequence[Row[str, int, int, str | None]]:
+    """What these calendars' serving generations say: calendar, start, end, and the booking if the event is ours."""
+    if not calendars:
+        return []
     serving = or_(*(and_(BusySpan.calendar_id == c.id, BusySpan.generation == c.generation) for c in calendars))
-    rows = session.execute(
-        select(BusySpan.calendar_id, BusySpan.starts_at, BusySpan.ends_at, Booking, BookingEvent)
-        .join(Booking, Booking.id == BusySpan.booking_id)
-        .join(BookingEvent, BookingEvent.booking_id == Booking.id)
-        .where(serving)
-    )
-    return [OwnSpan(*row) for row in rows]
+    rows = select(BusySpan.calendar_id, BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id).where(serving)
+    return session.execute(rows).all()

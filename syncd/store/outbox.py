@@ -13,9 +13,8 @@ from syncd.store.models import BookingEvent, Calendar, OutboxItem
 
 def owe_event(session: Session, booking_id: str, revision: int, now: datetime) -> None:
     """Owe the calendar a booking's newest state; rows coalesce, so many changes make one write."""
-    item = session.scalars(
-        select(OutboxItem).where(OutboxItem.kind == "event", OutboxItem.booking_id == booking_id)
-    ).one_or_none()
+    waiting = select(OutboxItem).where(OutboxItem.kind == "event", OutboxItem.booking_id == booking_id)
+    item = session.scalars(waiting).one_or_none() if revision > 1 else None  # of a new booking nothing is owed yet
     if item is None:
         session.add(OutboxItem(kind="event", booking_id=booking_id, revision=revision, due_at=now, created_at=now))
     else:
