@@ -22,6 +22,7 @@ def restored() -> Iterator[None]:
     names = [None, "uvicorn", "uvicorn.error", "uvicorn.access", "caldav", *OURS]
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger, logger.level, logger.handlers[:], logger.propagate) for logger in loggers]
+    logging.getLogger("caldav").propagate = True  # the adapter silences it for the whole process once it is loaded
     yield
     structlog.reset_defaults()
     for logger, level, handlers, propagate in before:
