@@ -85,6 +85,11 @@ class Daemon:
             self._runner.stop()
             thread.join(timeout=10)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to come to an end."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Ask the daemon to come to an end; safe in a signal handler."""
         self._stop.set()

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from providers import open_provider
+from providers.errors import GrantRevoked
 from providers.model import Connection, RemoteCalendar
 from syncd.cli.setup import Opened, opened
 from syncd.cli.show import print_json, print_table, say
@@ -47,8 +48,7 @@ def connect(config_path: Path, wish: CaldavWish, *, as_json: bool) -> int:
             allow_private=private,
             own_addresses=known.addresses,
         )
-        with closing(open_provider("caldav", connection)) as provider:
-            calendars = provider.list_calendars()
+        calendars = _list_calendars(connection)
         chosen = _choose(wish, calendars, known)
         _store(installation, known.freelancer_id, chosen, connection)
     choice = plan_choice(calendars, chosen.blocks or (), chosen.target or "")
@@ -80,6 +80,16 @@ def _known(installation: Opened, wish: CaldavWish) -> _Known:
         if account is None:
             return _Known(row.id, addresses, ["*"], "")
         return _Known(row.id, addresses, account.blocks, account.target)
+
+
+def _list_calendars(connection: Connection) -> list[RemoteCalendar]:
+    """Ask the server with what was typed in. Raises ProviderError."""
+    try:
+        with closing(open_provider("caldav", connection)) as provider:
+            return provider.list_calendars()
+    except GrantRevoked as error:
+        message = f"the server refuses this user name or password ({error}): nothing was changed"
+        raise GrantRevoked(message) from None
 
 
 def _ask_password(wish: CaldavWish) -> str:

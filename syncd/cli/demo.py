@@ -111,7 +111,7 @@ def run_demo(*, port: int, as_json: bool) -> int:
             daemon = Daemon(services, locks, listener, config_path)
             locks.become_daemon()
             handle_signals(daemon)
-            daemon.run(on_ready=lambda: _announce(demo, as_json=as_json))
+            daemon.run(on_ready=lambda: _announce(demo, daemon, as_json=as_json))
             services.store.close()
             locks.close()
         finally:
@@ -144,23 +144,24 @@ def _fill(server: CalendarServer) -> dict[str, str]:
     return made
 
 
-def _announce(demo: _Demo, *, as_json: bool) -> None:
-    """Wait for the first pull, then say where everything is."""
-    _wait_for_first_pull(demo.services)
-    if as_json:
-        sys.stdout.write(json.dumps(_as_json(demo)) + "\n")
-    else:
-        sys.stdout.write(_as_text(demo))
+def _announce(demo: _Demo, daemon: Daemon, *, as_json: bool) -> None:
+    """Wait for the first pull, then say where everything is; nothing if the demo is ended before."""
+    if not _is_pulled(demo.services, daemon):
+        return
+    sys.stdout.write(json.dumps(_as_json(demo)) + "\n" if as_json else _as_text(demo))
     sys.stdout.flush()
 
 
-def _wait_for_first_pull(services: Services) -> None:
+def _is_pulled(services: Services, daemon: Daemon) -> bool:
+    """Wait until every calendar was pulled once; False if the daemon is stopped before. Raises SyncdError."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
+        if daemon.is_stopping:
+            return False
         with services.store.read() as session:
             calendars = [c for a in session.scalars(select(Account)) for c in a.calendars]
             if calendars and all(calendar.synced_at for calendar in calendars):
-                return
+                return True
         time.sleep(0.05)
     message = "the demo's calendars could not be pulled"
     raise SyncdError(message)

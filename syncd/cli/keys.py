@@ -69,7 +69,7 @@ def show(config_path: Path, *, as_json: bool) -> int:
         print_table(
             ("key", "for", "scopes", "made", "revoked"),
             [
-                (key.id, handle or "all", " ".join(key.scopes), rfc3339(key.created_at), _text(key.revoked_at) or "")
+                (key.id, handle or "all", " ".join(key.scopes), f"{key.created_at:%Y-%m-%d}", _day(key.revoked_at))
                 for key, handle in rows
             ],
         )
@@ -84,6 +84,10 @@ def _key_json(key: ApiKey, handle: str | None) -> dict[str, object]:
         "created_at": rfc3339(key.created_at),
         "revoked_at": _text(key.revoked_at),
     }
+
+
+def _day(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d}" if at else ""
 
 
 def _text(at: datetime | None) -> str | None:

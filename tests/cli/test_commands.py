@@ -165,7 +165,7 @@ def test_connecting_chooses_calendars_pulls_and_writes(shell, radicale, event):
     assert "blocks, target" in table
     assert "Every booking is written" in table
     # again, with a password that is wrong, then the right one and no choice
-    shell.fails(77, "", *wish, stdin="wrong\n")
+    shell.fails(77, "refuses this user name or password", *wish, stdin="wrong\n")
     again = shell(*wish, "--json", stdin=f"{radicale.password}\n")
     kept = {c["name"]: (c["blocks"], c["target"]) for c in again.json["calendars"]}
     assert (kept["Work"], kept["Home"]) == ((True, True), (False, False)), "the choice is kept when none is given"

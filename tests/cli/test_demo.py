@@ -160,6 +160,18 @@ def test_ctrl_c_leaves_nothing_behind(start):
     _until(lambda: _gone(demo))
 
 
+@pytest.mark.parametrize("made", ["radicale/users", "config.toml", "syncd.db", "syncd.db-wal"])
+def test_ended_before_it_is_ready_it_leaves_nothing_behind_either(shell, made):
+    shell.environment |= {"TMPDIR": str(shell.folder)}
+    process = shell.start("demo", "--port", "0")
+    _until(lambda: list(shell.folder.glob(f"syncd-demo-*/{made}")))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate()
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in err
+    assert not list(shell.folder.glob("syncd-demo-*"))
+
+
 def test_a_second_daemon_on_the_demos_database_is_refused(start, shell):
     demo = start()
     folder = Path(demo.said["database"]).parent
