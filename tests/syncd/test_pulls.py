@@ -42,6 +42,18 @@ def test_an_incremental_pull_takes_over_what_was_added_changed_and_removed(house
     assert house.rows() == {("stays", *span(9, 60, 1)), ("moves", *span(15, 60, 1)), ("new", *span(16, 30, 1))}
 
 
+def test_what_a_pull_brings_shows_in_the_next_answer(house, at):
+    assert house.is_listed(at(12, 1))
+    house.put("lunch", at(12, 1))
+    house.later(minutes=3)
+    assert house.sync().listed == 0
+    assert not house.is_listed(at(12, 1))
+    house.remote.remove("Work", "lunch")
+    house.later(minutes=3)
+    house.sync()
+    assert house.is_listed(at(12, 1))
+
+
 def test_a_changed_series_leaves_none_of_its_old_instances(house, at, span):
     house.put("series", at(9), 30, WEEKLY)
     house.pull()

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from providers.model import Connection
 from syncd.jobs.account import Order
+from syncd.store import leases
+from syncd.sync.pull import Pull, pull_calendar
 
 INCREMENTAL, FULL = Order(everything=True), Order(everything=True, full=True)
 ENDLESS = "RRULE:FREQ=SECONDLY"
@@ -102,16 +105,28 @@ def test_a_series_of_which_a_part_cant_be_understood_blocks_as_it_is_and_as_it_w
     assert house.quarantined() == []
 
 
-def test_a_series_in_quarantine_goes_on_blocking_as_days_pass(house, at):
+@pytest.mark.parametrize("extending", [True, False], ids=["day by day", "by the pull"])
+def test_a_series_in_quarantine_goes_on_blocking_as_days_pass(house, at, extending):
     house.put("series", at(10), 60, "RRULE:FREQ=DAILY")
     house.pull()
     house.remote.put("Work", "series", house.broken("series"))
     for _ in range(4):
         house.later(days=15)
-        house.pull()  # in full: reconciling is long due
+        house.sync(FULL) if extending else pull_alone(house)
         last = max(end for _, _, end in house.rows())
         assert last > (house.now.timestamp() + 40 * 86_400)
     assert not any(slot.startswith(f"{at(10, 61):%Y-%m-%dT10}") for slot in house.feed(at(0, 61), 5))
+
+
+def pull_alone(house) -> None:
+    """Pull in full as a worker does that began before midnight and so hasn't expanded the new day."""
+    with house.services.store.write() as session:
+        leases.claim(session, house.account_id, "worker", house.now, house.locks.is_alive)
+    provider = house.shop.open_provider("memory", Connection(house.url, secret=house.password))
+    store, calendar_id = house.services.store, house.calendar().id
+    pull_calendar(Pull(store, provider, house.shop.settings, "worker", calendar_id, house.clock, jitter=0.5), full=True)
+    with house.services.store.write() as session:
+        leases.release(session, house.account_id, "worker")
 
 
 def test_what_was_never_understood_blocks_nothing_and_is_named_from_the_first_pull(make_house):
