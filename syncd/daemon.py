@@ -33,6 +33,8 @@ from syncd.sync.pull import PullSettings
 
 log = structlog.get_logger("syncd")
 
+_STOP_PATIENCE = 5.0  # seconds
+
 
 def open_locks(config: Config) -> ProcessLocks:
     """The process locks of the configured database. Raises ConfigError for one that isn't SQLite."""
@@ -51,7 +53,10 @@ def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[]
 
 
 class Daemon:
-    """One running daemon on opened services; `run` returns when it was told to stop."""
+    """One running daemon on opened services; `run` returns when it was told to stop.
+
+    `has_ended` then says whether all its work has come to an end, or some still waits for a calendar server.
+    """
 
     def __init__(self, services: Services, locks: ProcessLocks, listener: socket.socket, config_path: Path) -> None:
         self._services = services
@@ -62,6 +67,7 @@ class Daemon:
         self._reload = Event()
         self._runner = Runner(open_workshop(services, locks, self._stop.is_set))
         self._timetable = schedule.Scheduler()
+        self.has_ended = False
         services.nudge = self._wake.set
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -82,8 +88,8 @@ class Daemon:
             self._loop()
         finally:
             server.should_exit = True
-            self._runner.stop()
-            thread.join(timeout=10)
+            self.has_ended = self._runner.stop(_STOP_PATIENCE)
+            thread.join(timeout=_STOP_PATIENCE)
 
     @property
     def is_stopping(self) -> bool:
@@ -148,6 +154,10 @@ def run_daemon(services: Services, locks: ProcessLocks, config_path: Path) -> No
         address = f"http://{server.host}:{listener.getsockname()[1]}"
         daemon.run(on_ready=lambda: log.info("ready", url=address))
     log.info("stopped")
+    if not daemon.has_ended:
+        # A thread that waits for a server's answer can't be told to give up. Nothing is lost with it: what it was
+        # about to do is recorded, and its lease ends with the process.
+        os._exit(0)
 
 
 def handle_signals(daemon: Daemon) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from threading import Lock
 
@@ -23,7 +23,7 @@ class Runner:
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
-        self._at_work: set[str] = set()
+        self._at_work: dict[str, Future[WorkReport]] = {}
         self._lock = Lock()
 
     def submit_due(self) -> None:
@@ -37,18 +37,24 @@ class Runner:
         with self._lock:
             if account_id in self._at_work:
                 return
-            self._at_work.add(account_id)
-        self._pool.submit(work_account, self._shop, account_id).add_done_callback(partial(self._done, account_id))
+            future = self._at_work[account_id] = self._pool.submit(work_account, self._shop, account_id)
+        future.add_done_callback(partial(self._done, account_id))
 
     def _done(self, account_id: str, future: Future[WorkReport]) -> None:
         with self._lock:
-            self._at_work.discard(account_id)
+            self._at_work.pop(account_id, None)
         if not future.cancelled() and (error := future.exception()) is not None:
             log.error("work failed", account=account_id, exc_info=error)
 
-    def stop(self) -> None:
-        """Let running work come to its next safe point, and start no more."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def stop(self, patience: float) -> bool:
+        """Start no more; let running work come to its next safe point, and say whether all has within `patience` seconds.
+
+        What still waits for a server's answer may be abandoned: it is found again, as after a crash.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            running = list(self._at_work.values())
+        return not wait(running, timeout=patience).not_done
 
 
 def work_through(shop: Workshop, account_ids: Iterable[str], order: Order = DUE) -> WorkReport:

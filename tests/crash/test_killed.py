@@ -1,0 +1,131 @@
+"""The daemon is killed with -9 at random moments, while clients book, move and cancel, and carries on."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+KILLS, CLIENTS = 4, 4
+
+
+class Client(threading.Thread):
+    """Books, moves and cancels until it is told to stop; keeps what it was promised."""
+
+    def __init__(self, seed: int, url: str, stop: threading.Event) -> None:
+        super().__init__()
+        self.random, self.url, self.stop = random.Random(seed), url, stop
+        self.tokens: dict[str, str] = {}
+        self.unexpected: list[str] = []
+        day = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
+        self.starts = [(day + timedelta(minutes=30 * n)).isoformat() for n in range(48 * 5)]
+
+    def run(self) -> None:
+        with requests.Session() as http:
+            while not self.stop.is_set():
+                try:
+                    self._act(http)
+                except requests.RequestException:
+                    time.sleep(0.02)  # the daemon is down: that is the point
+
+    def _act(self, http: requests.Session) -> None:
+        start, what = self.random.choice(self.starts), self.random.random()
+        if what < 0.6 or not self.tokens:
+            body: dict[str, Any] = {"start": start, "client": {"name": "Zoe", "email": "zoe@example.com"}}
+            answer = http.post(f"{self.url}/v1/ada/intro/bookings", json=body, timeout=30)
+            if answer.status_code == 201:
+                self.tokens[answer.json()["id"]] = answer.json()["token"]
+        else:
+            booking_id = self.random.choice(list(self.tokens))
+            action = "reschedule" if what < 0.85 else "cancel"
+            answer = http.post(
+                f"{self.url}/v1/bookings/{booking_id}/{action}",
+                json={"start": start} if action == "reschedule" else {},
+                headers={"Authorization": f"Bearer {self.tokens[booking_id]}"},
+                timeout=30,
+            )
+        if answer.status_code not in (200, 201, 409, 503):
+            self.unexpected.append(answer.text)
+
+
+def test_killed_at_any_moment_the_daemon_keeps_every_promise(install: Callable[..., Any]) -> None:
+    installation = install("killed")
+    installation.start()
+    day = str((datetime.now(UTC) + timedelta(days=2)).date())
+    installation.wait(lambda: installation.slots(day, day).status_code == 200)
+    stop, moments = threading.Event(), random.Random(7)
+    clients = [Client(seed, installation.url, stop) for seed in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(KILLS):
+            time.sleep(moments.uniform(0.3, 2.0))  # the moment is what is random here
+            installation.end(signal.SIGKILL)
+            installation.start()
+            installation.wait(lambda: installation.slots(day, day).status_code == 200)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert [text for client in clients for text in client.unexpected] == []
+    installation.wait(lambda: _owed(installation) == 0)
+    live = _live(installation, {i: t for client in clients for i, t in client.tokens.items()})
+    assert live
+    written = installation.written()
+    assert {i: written.get(i) for i in live} == live  # every live booking a client knows has its one event
+    unknown = set(written) - set(live)  # answers that were lost with the process: booked all the same, once
+    assert len(unknown) <= KILLS * CLIENTS
+    assert installation.end(signal.SIGTERM) == 0
+
+
+def _owed(installation: Any) -> int:
+    done = installation.command("status", "--json")
+    assert done.returncode == 0, done.stderr
+    return int(json.loads(done.stdout)["outbox"]["owed"])
+
+
+def _live(installation: Any, tokens: dict[str, str]) -> dict[str, str]:
+    live = {}
+    for booking_id, token in tokens.items():
+        login = {"Authorization": f"Bearer {token}"}
+        booking = requests.get(f"{installation.url}/v1/bookings/{booking_id}", headers=login, timeout=30).json()
+        if booking["state"] == "confirmed":
+            start = datetime.fromisoformat(booking["start"]).astimezone(UTC)
+            live[booking_id] = f"{start:%Y%m%dT%H%M%SZ}"
+    return live
+
+
+def test_a_second_daemon_on_the_same_database_is_refused(install: Callable[..., Any]) -> None:
+    installation = install("second")
+    installation.start()
+    installation.wait(lambda: requests.get(f"{installation.url}/healthz", timeout=5).status_code == 200)
+    done = installation.command("run")
+    assert done.returncode == 75
+    assert "another `syncd run` has this database open" in done.stderr
+    assert installation.end(signal.SIGTERM) == 0
+
+
+def test_a_daemon_ends_on_sigterm_while_a_calendar_server_never_answers(
+    install: Callable[..., Any], gateway: Any
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(_seen: Any) -> None:
+        asked.set()
+        answer.wait()
+
+    gateway.rule = hang
+    installation = install("hanging", url=gateway.url)
+    installation.start()
+    try:
+        assert asked.wait(60)
+        assert installation.end(signal.SIGTERM) == 0
+    finally:
+        answer.set()
