@@ -47,7 +47,7 @@ class Runner:
             log.error("work failed", account=account_id, exc_info=error)
 
     def stop(self, patience: float) -> bool:
-        """Start no more; let running work come to its next safe point, and say whether all has within `patience` seconds.
+        """Start no more, let running work come to a safe point; say whether all has within `patience` seconds.
 
         What still waits for a server's answer may be abandoned: it is found again, as after a crash.
         """
