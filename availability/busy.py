@@ -28,6 +28,7 @@ class Busy:
     starts: tuple[Sequence[int], ...] = ()
     ends: tuple[Sequence[int], ...] = ()
     _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    _sorted: list[tuple[list[int], list[int]]] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(cls, spans: Mapping[str, Iterable[tuple[int, int]]]) -> Busy:
@@ -78,7 +79,9 @@ class Busy:
 
     def _edges(self) -> tuple[list[int], list[int]]:
         """All starts and all ends, each sorted by itself: no busy time lies between an end and a later next start."""
-        return self.recall("edges", self._sort)
+        if not self._sorted:
+            self._sorted.append(self._sort())
+        return self._sorted[0]
 
     def _sort(self) -> tuple[list[int], list[int]]:
         starts, ends = list(chain.from_iterable(self.starts)), list(chain.from_iterable(self.ends))

@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from availability import intervals, zones
 from availability.busy import Busy
@@ -75,7 +75,8 @@ class Situation:
     now: int
 
 
-class Reason(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reason:
     """Why a start can't be booked: a code of the contract, and the calendar and span it is about where there is one."""
 
     code: Code

@@ -79,7 +79,7 @@ def _repeats(call: Callable[[], object]) -> int:
 
 
 def _json(result: Result) -> str:
-    fields = {key: value for key, value in asdict(result).items() if key != "target" or value is not None}
+    fields = {key: value for key, value in asdict(result).items() if key != "target"}
     return json.dumps(fields | {"ratio": round(result.ratio, 2)})
 
 

@@ -292,6 +292,12 @@ def test_a_full_day_is_full_in_the_freelancers_zone():
     assert codes(case, "2026-11-23T09:00") == ["daily_limit"]
 
 
+def test_a_full_day_is_full_from_its_midnight_to_the_next():
+    night = {"monday": ["22:00-24:00"], "tuesday": ["00:00-24:00"], "wednesday": ["00:00-02:00"]}
+    case = situation(night, claims=(claim("2026-11-24T10:00"),), daily_limit=1)
+    assert listed(case, "2026-11-23", "2026-11-26") == ["23 22:00", "23 23:00", "25 00:00", "25 01:00"]
+
+
 def test_weeks_begin_on_monday():
     sunday = claim("2026-11-22T10:00")
     daily = {"saturday": ["09:00-10:00"], "sunday": ["09:00-10:00"], "monday": ["09:00-10:00"]}
@@ -325,6 +331,13 @@ def test_any_consultations_booking_blocks_and_a_moved_one_left_out_does_not():
 def test_a_hold_and_a_booking_are_told_apart():
     case = situation(claims=(claim("2026-11-23T10:00", held=True), claim("2026-11-23T10:30", minutes=10)))
     assert codes(case, "2026-11-23T10:00") == ["held", "booked"]
+
+
+def test_two_consultations_over_the_same_busy_time_do_not_mix():
+    long = situation(durations=(60 * MINUTE,), increment=30 * MINUTE)
+    short = replace(long, rules=replace(long.rules, durations=(30 * MINUTE,), buffer_after=30 * MINUTE))
+    assert listed(long, "2026-11-23", "2026-11-24")[-1] == "23 11:00"
+    assert listed(short, "2026-11-23", "2026-11-24")[-1] == "23 11:30"
 
 
 # 8 Periods
@@ -414,6 +427,17 @@ def test_a_horizon_within_the_notice_never_offers_anything():
     window = (at("2026-11-20T00:00"), at("2026-11-30T00:00"))
     assert open_slots(case, HOUR, window) == []
     assert valid_until(case, HOUR, window) is None
+
+
+def test_asking_about_many_windows_forgets_but_never_errs():
+    busy = {"cal_a": [(at("2026-11-23T09:00"), at("2026-11-23T09:20"))]}
+    case = situation(busy=busy)
+    windows = [(case.now + day * DAY, case.now + (day + 2) * DAY) for day in range(250, 350)]
+    first = [open_slots(case, HOUR, window) for window in windows]
+    assert [open_slots(case, HOUR, window) for window in windows] == first
+    assert sorted({start for starts in first for start in starts}) == open_slots(
+        case, HOUR, (windows[0][0], windows[-1][1])
+    )
 
 
 # Alternatives

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import typing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -10,13 +10,15 @@ from itertools import pairwise
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from availability import (
     BookingRules,
     Busy,
     Claim,
+    Code,
     Schedule,
     Situation,
     explain,
@@ -145,8 +147,8 @@ def booking_rules() -> st.SearchStrategy[BookingRules]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    tz, day = draw(anchors())
+def cases(draw: st.DrawFn, at: tuple[str, date] | None = None) -> Case:
+    tz, day = at if at is not None else draw(anchors())
     noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp())
     hours = {weekday: draw(texts()) for weekday in WEEKDAYS if draw(st.integers(0, 9))}
     on = draw(exceptions(day))
@@ -268,26 +270,34 @@ def test_what_is_remembered_from_other_questions_never_changes_an_answer(case: C
     assert open_slots(case.engine, case.duration, case.window) == open_slots(fresh, case.duration, case.window)
 
 
-def test_the_cases_reach_every_reason_and_every_oddity(walk: SimpleNamespace):
-    seen: Counter[str] = Counter()
+def test_the_cases_reach_starts_that_one_reason_alone_forbids():
+    alone: set[str] = set()
 
-    @settings(QUICK, max_examples=200, derandomize=True, database=None)
+    @settings(QUICK, max_examples=400, derandomize=True, database=None, phases=[Phase.generate])
     @given(cases())
-    def count(case: Case):
-        opened = sorted(walk.ranges(case))
-        walls = list(walk.clock(case.tz, case.day).values())
-        seen.update(code for start in range(*case.window, 7777) for code in why(case, start))
-        seen["slots"] += bool(open_slots(case.engine, case.duration, case.window))
-        seen["overlapping ranges"] += any(b[0] < a[1] for a, b in pairwise(opened))
-        seen["empty ranges"] += any(low >= high for low, high in opened)
-        seen["clock goes back"] += any(b < a for a, b in pairwise(walls))
-        seen["clock jumps"] += any(b - a > timedelta(minutes=1) for a, b in pairwise(walls))
-        seen["a day is missing"] += any(b - a > timedelta(hours=20) for a, b in pairwise(walls))
-        seen["a day in two parts"] += any(a.date() > b.date() for a, b in pairwise(walls))
+    def collect(case: Case):
+        whole = range(-(-case.window[0] // 900) * 900, case.window[1], 900)
+        alone.update(*(codes for codes in (why(case, start) for start in whole) if len(codes) == 1))
 
-    count()
-    missing = {code for code, count in seen.items() if count == 0}
-    assert not missing
-    assert seen["slots"] > 50
-    codes = "past inactive outside_hours date_closed off_grid inside_notice beyond_horizon busy buffer held booked"
-    assert seen.keys() >= {*codes.split(), "daily_limit", "weekly_limit", "calendar_stale"}
+    collect()
+    assert alone == set(typing.get_args(Code))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "odd"),
+    [
+        (ODD_DAYS[0], lambda opened, walls: any(a.date() > b.date() for a, b in pairwise(walls))),
+        (ODD_DAYS[1], lambda opened, walls: any(low >= high for low, high in opened)),
+        (ODD_DAYS[2], lambda opened, walls: any(b - a > timedelta(hours=20) for a, b in pairwise(walls))),
+        (ODD_DAYS[3], lambda opened, walls: any(b < a for a, b in pairwise(walls))),
+        (ODD_DAYS[6], lambda opened, walls: any(b[0] < a[1] for a, b in pairwise(opened))),
+    ],
+    ids=["a date in two parts", "ranges that vanish", "a date left out", "a clock set back", "ranges that overlap"],
+)
+def test_the_cases_reach_every_oddity_of_zones_with_slots_around_it(walk: SimpleNamespace, anchor, odd):
+    def is_odd(case: Case) -> bool:
+        slots = open_slots(case.engine, case.duration, case.window)
+        return bool(slots) and odd(sorted(walk.ranges(case)), list(walk.clock(case.tz, case.day).values()))
+
+    quick = settings(QUICK, max_examples=2000, database=None, derandomize=True, phases=[Phase.generate])
+    find(cases(anchor), is_odd, settings=quick)
