@@ -105,7 +105,7 @@ def test_the_runner_starts_no_second_job_on_an_account_at_work(house):
         runner.submit_due()
     finally:
         go_on.set()
-        runner.stop()
+        assert runner.stop(patience=60)
     assert house.remote.calls["changes"] == 1
 
 
