@@ -113,7 +113,7 @@ def _answer(
     else:
         found = render_days(open_slots(situation, duration, window), duration, question.time_zone)
     changes = valid_until(situation, duration, window)
-    instants = [circumstances.changes_at, _EPOCH + timedelta(seconds=changes) if changes is not None else None]
+    instants = [circumstances.changes_at, _EPOCH + timedelta(seconds=changes - 1) if changes is not None else None]
     expires_at = min((at for at in instants if at is not None), default=None)
     meta = _meta(offer, question, circumstances, expires_at, with_calendars=with_calendars)
     body = _body(offer, question, found, meta, situation.rules.increment)

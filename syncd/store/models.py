@@ -177,6 +177,8 @@ class Calendar(Base):
     colour: Mapped[str | None]
     tz: Mapped[str | None]
     can_write: Mapped[bool]
+    unlisted_at: Mapped[datetime | None]  # since when the server's list lacks it
+    gone: Mapped[bool] = mapped_column(default=False)  # lacked it twice: it is no more
     blocks: Mapped[bool]
     target: Mapped[bool]
     generation: Mapped[int] = mapped_column(default=0)

@@ -1,7 +1,8 @@
 """Which calendars an account has, and which of them block or take consultations.
 
 A calendar is chosen by its name, its remote id or "*". A name that matches no calendar is kept as missing: what it
-would block is unknown, never free.
+would block is unknown, never free. A calendar that a list lacks is gone only when a second list, five minutes later,
+lacks it as well, and never when the list is empty.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from syncd.ids import new_id
 from syncd.store import bookings, leases, pulls
 from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
+
+ASK_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +65,36 @@ def list_account(
             if calendar.target:
                 bookings.assign_target(session, account.freelancer_id, calendar.id)
         account.listed_at = clock()
-        account.next_list_at = clock() + every
+        in_doubt = any(c.unlisted_at and not c.gone for c in account.calendars)
+        account.next_list_at = clock() + (ASK_AGAIN if in_doubt else every)
         leases.note_success(account)
         pulls.bump_availability(session, account.freelancer_id)
     return found
 
 
 def _apply_listing(session: Session, account: Account, found: Sequence[RemoteCalendar], now: datetime) -> None:
-    """Add and update calendars. One the server no longer lists stays: its pulls fail and say so."""
+    """Add and update calendars, and note which the server no longer lists."""
     rows = {row.remote_id: row for row in account.calendars}
     for remote in found:
-        row = rows.get(remote.remote_id)
+        row = rows.pop(remote.remote_id, None)
         if row is None:
             row = Calendar(id=new_id("cal"), remote_id=remote.remote_id, blocks=False, target=False, next_pull_at=now)
             account.calendars.append(row)
         if row.tz != remote.tz and row.generation:
             row.full_wanted = True  # floating and all-day events move with the calendar's zone
         row.name, row.colour, row.tz, row.can_write = remote.name, remote.colour, remote.tz, remote.can_write
+        row.unlisted_at, row.gone = None, False
+    for row in rows.values() if found else ():
+        row.unlisted_at = row.unlisted_at or now
+        row.gone = now - row.unlisted_at >= ASK_AGAIN
     session.flush()
     choose(account, now)
 
 
 def choose(account: Account, now: datetime) -> None:
     """Apply the account's `blocks` and `target` to its known calendars."""
-    known = [RemoteCalendar(c.remote_id, c.name, c.colour, c.tz, c.can_write) for c in account.calendars]
+    there = [c for c in account.calendars if not c.gone]
+    known = [RemoteCalendar(c.remote_id, c.name, c.colour, c.tz, c.can_write) for c in there]
     choice = plan_choice(known, account.blocks, account.target)
     account.missing = list(choice.missing)
     for row in account.calendars:

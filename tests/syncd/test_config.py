@@ -173,7 +173,7 @@ def test_a_mark_of_byte_order_is_no_mistake(load: Load) -> None:
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere\.toml: there is no such file; `syncd init` writes one"):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: there is no such file; copy config.example.toml"):
         load_config(tmp_path / "nowhere.toml", {})
 
 

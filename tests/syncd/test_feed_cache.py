@@ -173,6 +173,7 @@ def open_house(house, monday):
 
 def test_an_answer_is_kept_as_long_as_nothing_changes(open_house):
     house = open_house
+    house.later(seconds=1)  # past the instant at which nine o'clock is exactly its notice away
     question = FeedQuestion(house.opening, house.opening + timedelta(days=3), 30, "UTC")
     with house.services.store.read() as session:
         offer = offers.find_offer(session, "ada", "intro")
@@ -184,8 +185,10 @@ def test_an_answer_ends_when_a_slot_comes_inside_the_notice(open_house, at):
     house = open_house
     assert house.is_listed(at(9))
     valid_until = datetime.fromisoformat(house.answer(days=1)["meta"]["valid_until"])
-    assert valid_until == at(8) + timedelta(seconds=1)  # nine o'clock is exactly its notice away until then
+    assert valid_until == at(8)  # nine o'clock is exactly its notice away then, and inside it a moment later
     house.now = valid_until
+    assert house.is_listed(at(9))
+    house.now += timedelta(microseconds=1)
     assert not house.is_listed(at(9))
     compare(house)
 
@@ -196,8 +199,8 @@ def test_an_answer_ends_when_a_slot_enters_the_horizon(open_house, at):
     house.sync()
     assert house.feed(at(0, 21), 1) == []  # nine o'clock is exactly the horizon away: not within it yet
     valid_until = datetime.fromisoformat(house.answer(at(0, 21), 1)["meta"]["valid_until"])
-    assert valid_until == at(9, 1) + timedelta(seconds=1)
-    house.now = valid_until
+    assert valid_until == at(9, 1)
+    house.now = valid_until + timedelta(microseconds=1)
     assert house.feed(at(0, 21), 1) == [at(9, 21).isoformat()]
     compare(house)
 

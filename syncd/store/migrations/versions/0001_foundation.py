@@ -250,6 +250,8 @@ def upgrade() -> None:
         sa.Column("colour", sa.String(), nullable=True),
         sa.Column("tz", sa.String(), nullable=True),
         sa.Column("can_write", sa.Boolean(), nullable=False),
+        sa.Column("unlisted_at", Instant(), nullable=True),
+        sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("blocks", sa.Boolean(), nullable=False),
         sa.Column("target", sa.Boolean(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
