@@ -1,13 +1,15 @@
-"""The daemon is killed with -9 at random moments, while clients book, move and cancel, and carries on."""
+"""The daemon is killed with -9 at random moments, while clients book and the calendar is edited, and carries on."""
 
 from __future__ import annotations
 
 import json
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,16 +18,47 @@ import requests
 KILLS, CLIENTS = 4, 4
 
 
+DAYS = 5
+EVENT = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//other//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\n"
+    "DTSTAMP:20261101T120000Z\r\nDTSTART:{start:%Y%m%dT%H%M%SZ}\r\nDURATION:PT30M\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
+
+def _starts() -> list[datetime]:
+    first = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [first + timedelta(minutes=30 * n) for n in range(48 * DAYS)]
+
+
+class OtherProgram(threading.Thread):
+    """Makes, moves and deletes events of the freelancer's own until it is told to stop; knows what is there."""
+
+    def __init__(self, radicale: Any, calendar: str, starts: list[datetime], stop: threading.Event) -> None:
+        super().__init__()
+        self.radicale, self.calendar, self.starts, self.stop = radicale, calendar, starts, stop
+        self.random = random.Random(11)
+        self.there: dict[str, datetime] = {}
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            uid, start = f"own-{self.random.randrange(12)}", self.random.choice(self.starts)
+            if uid in self.there and self.random.random() < 0.4:
+                self.radicale.delete(self.calendar, uid)
+                del self.there[uid]
+            else:
+                self.radicale.put(self.calendar, uid, EVENT.format(uid=uid, start=start))
+                self.there[uid] = start
+
+
 class Client(threading.Thread):
     """Books, moves and cancels until it is told to stop; keeps what it was promised."""
 
-    def __init__(self, seed: int, url: str, stop: threading.Event) -> None:
+    def __init__(self, seed: int, url: str, starts: list[datetime], stop: threading.Event) -> None:
         super().__init__()
         self.random, self.url, self.stop = random.Random(seed), url, stop
         self.tokens: dict[str, str] = {}
         self.unexpected: list[str] = []
-        day = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
-        self.starts = [(day + timedelta(minutes=30 * n)).isoformat() for n in range(48 * 5)]
+        self.starts = [start.isoformat() for start in starts]
 
     def run(self) -> None:
         with requests.Session() as http:
@@ -58,31 +91,48 @@ class Client(threading.Thread):
 def test_killed_at_any_moment_the_daemon_keeps_every_promise(install: Callable[..., Any]) -> None:
     installation = install("killed")
     installation.start()
-    day = str((datetime.now(UTC) + timedelta(days=2)).date())
-    installation.wait(lambda: installation.slots(day, day).status_code == 200)
+    starts = _starts()
+    first, last = str(starts[0].date()), str(starts[-1].date())
+    installation.wait(lambda: installation.slots(first, last).status_code == 200)
     stop, moments = threading.Event(), random.Random(7)
-    clients = [Client(seed, installation.url, stop) for seed in range(CLIENTS)]
-    for client in clients:
-        client.start()
+    clients = [Client(seed, installation.url, starts, stop) for seed in range(CLIENTS)]
+    other = OtherProgram(installation.radicale, installation.own, starts, stop)
+    for thread in (*clients, other):
+        thread.start()
     try:
         for _ in range(KILLS):
             time.sleep(moments.uniform(0.3, 2.0))  # the moment is what is random here
             installation.end(signal.SIGKILL)
             installation.start()
-            installation.wait(lambda: installation.slots(day, day).status_code == 200)
+            installation.wait(lambda: installation.slots(first, last).status_code == 200)
     finally:
         stop.set()
-        for client in clients:
-            client.join()
+        for thread in (*clients, other):
+            thread.join()
     assert [text for client in clients for text in client.unexpected] == []
     installation.wait(lambda: _owed(installation) == 0)
     live = _live(installation, {i: t for client in clients for i, t in client.tokens.items()})
     assert live
-    written = installation.written()
-    assert {i: written.get(i) for i in live} == live  # every live booking a client knows has its one event
-    unknown = set(written) - set(live)  # answers that were lost with the process: booked all the same, once
-    assert len(unknown) <= KILLS * CLIENTS
+    booked = _booked(installation)
+    assert live.items() <= booked.items()  # the rest are those whose answers were lost with the process
+    assert len(booked) - len(live) <= KILLS * CLIENTS
+    assert installation.written() == booked
+    free = set(starts) - set(other.there.values()) - {datetime.fromisoformat(start) for start in booked.values()}
+    installation.wait(lambda: _listed(installation, first, last) == free)
     assert installation.end(signal.SIGTERM) == 0
+
+
+def _booked(installation: Any) -> dict[str, str]:
+    """Every live booking in the database, and its start."""
+    with closing(sqlite3.connect(installation.config.with_name("syncd.db"))) as database:
+        rows = database.execute("SELECT id, starts_at / 1000000 FROM bookings WHERE state = 'confirmed'").fetchall()
+    return {booking_id: f"{datetime.fromtimestamp(start, UTC):%Y%m%dT%H%M%SZ}" for booking_id, start in rows}
+
+
+def _listed(installation: Any, first: str, last: str) -> set[datetime]:
+    """Every slot of the days in which there was something going on."""
+    slots = installation.slots(first, last).json()["slots"]
+    return {datetime.fromisoformat(slot["start"]) for day in slots.values() for slot in day}
 
 
 def _owed(installation: Any) -> int:
