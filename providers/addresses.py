@@ -44,8 +44,8 @@ class Scope:
 _SAFE_STEPS = frozenset({("http", "http"), ("http", "https"), ("https", "https")})
 _REGISTRY_LABEL = re.compile("ac|asn|co|com|edu|gob|gov|id|lib|me|mil|ne|net|nom|or|org|sch")
 _SHARED_DOMAIN = re.compile(
-    r"(ddns|zapto)\.net|(duckdns|dyndns|hopto|no-ip)\.org|(fly|pages|workers)\.dev|github\.io|herokuapp\.com|"
-    r"(myds|synology)\.me"
+    r"(azurewebsites|ddns|zapto)\.net|(duckdns|dyndns|hopto|no-ip)\.org|(fly|pages|workers)\.dev|"
+    r"(dedyn|github|gitlab|ngrok)\.io|(herokuapp|onrender)\.com|(netlify|ngrok-free|vercel|web)\.app|(myds|synology)\.me"
 )
 
 
@@ -56,6 +56,10 @@ def registrable_domain(host: str) -> str:
     registry = len(labels[-1]) == 2 and len(labels) > 1 and _REGISTRY_LABEL.fullmatch(labels[-2])
     shared = _SHARED_DOMAIN.fullmatch(".".join(labels[-2:]))
     return ".".join(labels[-3 if registry or shared else -2 :])
+
+
+# IPv4 in IPv6's clothes, by rules of the local network (RFC 8215) or long gone (RFC 4291 §2.5.5.1).
+_TRANSLATED = (ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("::/96"))
 
 
 def _has_domain(host: str) -> bool:
@@ -76,6 +80,8 @@ def is_public(address: str) -> bool:
         inner = _carried_ipv4(parsed)
         if inner is not None:
             return is_public(str(inner))
+        if any(parsed in network for network in _TRANSLATED):
+            return False
     return parsed is not None and parsed.is_global and not parsed.is_multicast
 
 

@@ -65,6 +65,7 @@ class Daemon:
         self._stop = Event()
         self._wake = Event()
         self._reload = Event()
+        self._locks = locks
         self._runner = Runner(open_workshop(services, locks, self._stop.is_set))
         self._timetable = schedule.Scheduler()
         self.has_ended = False
@@ -133,6 +134,8 @@ class Daemon:
             log.error("the configuration file was not taken over", reason=str(error))
             return
         self._services.config = config
+        self._services.situations.stale_after = timedelta(seconds=config.daemon.stale_after)
+        self._runner.use(open_workshop(self._services, self._locks, self._stop.is_set))
         apply_declared(self._services)
         log.info("configuration read again")
 

@@ -23,7 +23,7 @@ from syncd.situation import Circumstances, Situations
 from syncd.store.models import Booking
 from syncd.store.offers import Offer
 
-_KEPT = 2048
+_KEPT_BYTES = 32 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,6 +54,7 @@ class Feed:
     def __init__(self, situations: Situations) -> None:
         self._situations = situations
         self._kept: dict[tuple[object, ...], FeedAnswer] = {}
+        self._kept_bytes = 0
         self._lock = Lock()
 
     def answer(self, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> FeedAnswer:
@@ -87,9 +88,15 @@ class Feed:
 
     def _keep(self, key: tuple[object, ...], answer: FeedAnswer) -> None:
         with self._lock:
-            while len(self._kept) >= _KEPT:
-                del self._kept[next(iter(self._kept))]
+            replaced = self._kept.pop(key, None)
+            self._kept_bytes += _size(answer) - (_size(replaced) if replaced else 0)
             self._kept[key] = answer
+            while self._kept_bytes > _KEPT_BYTES:
+                self._kept_bytes -= _size(self._kept.pop(next(iter(self._kept))))
+
+
+def _size(answer: FeedAnswer) -> int:
+    return len(answer.body) + 1024  # and what lies around it
 
 
 def _answer(

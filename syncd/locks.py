@@ -23,6 +23,7 @@ class ProcessLocks:
         # POSIX locks are given back when *any* descriptor of the file is closed: probing shares this one.
         self._probing = Lock()
         self._slot = 0
+        self._is_daemon = False
         while not self._slot:
             slot = 1 + secrets.randbelow(2**31)
             if self._lock(slot):
@@ -48,6 +49,17 @@ class ProcessLocks:
         if not self._lock(0):
             message = "another `syncd run` has this database open: stop it first, or give this one its own database"
             raise StoreError(message)
+        self._is_daemon = True
+
+    def daemon_runs(self) -> bool:
+        """Whether a daemon has this database now, in whatever process."""
+        with self._probing:
+            if self._is_daemon:
+                return True
+            if not self._lock(0):
+                return True
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, 0)
+            return False
 
     def _lock(self, byte: int) -> bool:
         try:

@@ -37,13 +37,17 @@ class Services:
     beat_at: datetime | None = field(default=None)
 
 
-def open_services(config: Config, *, clock: Callable[[], datetime] = utc_now) -> Services:
-    """Open key, database and caches; bring what the file declares into the store. Raises ConfigError, StoreError."""
+def open_services(config: Config, *, apply: bool = True, clock: Callable[[], datetime] = utc_now) -> Services:
+    """Open key, database and caches; `apply` brings what the file declares into the store.
+
+    Raises ConfigError, StoreError.
+    """
     vault = Vault.open(config.daemon.secret_key_file, create=not has_data(config.database_url))
     store = open_store(config.database_url)
     situations = Situations(timedelta(seconds=config.daemon.stale_after))
     services = Services(config, store, vault, situations, Feed(situations), clock)
-    apply_declared(services)
+    if apply:
+        apply_declared(services)
     return services
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from availability import BookingRules, Busy, Claim, Schedule, Situation, whole_second
 from syncd.store import offers
+from syncd.store.bookings import is_named
 from syncd.store.models import Account, Booking, Calendar, Consultation, Freelancer, ScheduleRow
 from syncd.store.offers import Offer
-from syncd.sync.listing import is_named
 from syncd.sync.pull import own_spans
 from syncd.sync.staleness import Trust, trust_of, unknown_account
 
@@ -47,7 +47,7 @@ class Situations:
     """Builds circumstances, keeping merged busy time and parsed set hours warm between questions."""
 
     def __init__(self, stale_after: timedelta) -> None:
-        self._stale_after = stale_after
+        self.stale_after = stale_after
         self._busy: dict[tuple[object, ...], Busy] = {}
         self._lock = Lock()
 
@@ -55,12 +55,15 @@ class Situations:
         """Read the circumstances of an offer; `leave_out` is a booking being moved (semantics 6)."""
         accounts = offers.accounts_of(session, offer.freelancer.id)
         calendars = blocking(accounts, offer.consultation.blocks)
-        trusts = self._trusts(accounts, calendars, offer.consultation.blocks, now)
+        rules = rules_of(offer.freelancer, offer.consultation)
+        reach_at = now + timedelta(seconds=rules.horizon + max(rules.durations) + rules.buffer_after)
+        known = [trust_of(c, c.account, self.stale_after, now, reach_at=reach_at) for c in calendars]
+        trusts = (*known, *_unknowns(accounts, offer.consultation.blocks))
         live = offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
         bookings = [b for b in live if b.id != leave_out and not _is_over(b, now)]
         situation = Situation(
             schedule=schedule_of(offer.schedule),
-            rules=rules_of(offer.freelancer, offer.consultation),
+            rules=rules,
             tz=offer.freelancer.tz,
             consultation=offer.consultation.id,
             busy=self._busy_of(session, offer.freelancer, calendars, live, leave_out),
@@ -70,14 +73,6 @@ class Situations:
         )
         holds = [b.hold_expires_at for b in bookings if b.state == "held" and b.hold_expires_at]
         return Circumstances(situation, trusts, min(holds, default=None))
-
-    def _trusts(
-        self, accounts: Sequence[Account], calendars: Sequence[Calendar], named: Sequence[str], now: datetime
-    ) -> tuple[Trust, ...]:
-        known = [trust_of(c, c.account, self._stale_after, now) for c in calendars]
-        if named:
-            return (*known, *(_unknown(accounts, name) for name in named if not _named(accounts, [name])))
-        return (*known, *(trust for account in accounts if (trust := unknown_account(account))))
 
     def _busy_of(
         self,
@@ -115,8 +110,15 @@ def _named(accounts: Sequence[Account], names: Sequence[str]) -> list[Calendar]:
         calendar
         for account in accounts
         for calendar in account.calendars
-        if any(owner == account.name and is_named(calendar, wanted) for owner, _, wanted in parts)
+        if not calendar.gone and any(owner == account.name and is_named(calendar, name) for owner, _, name in parts)
     ]
+
+
+def _unknowns(accounts: Sequence[Account], named: Sequence[str]) -> list[Trust]:
+    """What stands for calendars that may block and that nobody has seen."""
+    if named:
+        return [_unknown(accounts, name) for name in named if not _named(accounts, [name])]
+    return [trust for account in accounts if (trust := unknown_account(account))]
 
 
 def _unknown(accounts: Sequence[Account], name: str) -> Trust:

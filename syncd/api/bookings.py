@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from syncd.api.answers import Answer
 from syncd.api.credentials import Caller, KeyHolder, caller_of, key_holder, presented, side_of
-from syncd.api.idempotency import Sent, perform
+from syncd.api.idempotency import Sent, perform, replay
 from syncd.api.problems import booking_problem
 from syncd.api.schemas import BookingView, Cancel, NewBooking, NewBookingView, Problem, Reschedule, Side
 from syncd.api.slots import duration_of
@@ -59,9 +59,12 @@ def create_booking(
     """Book a start, confirmed at once; a lost race is 409 with up to five alternatives."""
     services: Services = request.app.state.services
     credential = presented(request)
+    sent = Sent("POST", request.url.path, credential, idempotency_key, body)
     with services.store.read() as session:
         holder = key_holder(session, credential)
         offer = offers.find_offer(session, handle, slug)
+    if (before := replay(services, sent)) is not None:
+        return before.response(request)
     if offer is None:
         raise ApiError("not-found", f"there is no consultation {handle}/{slug}")
     side = _side_at_creation(offer, holder, wanted.on_behalf_of)
@@ -78,7 +81,6 @@ def create_booking(
         tz = offer.freelancer.tz
         return booking_problem(error, tz=tz, duration_minutes=minutes, trusted=caller.is_trusted)
 
-    sent = Sent("POST", request.url.path, credential, idempotency_key, body)
     return perform(services, sent, make, refuse).response(request)
 
 

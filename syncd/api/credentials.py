@@ -39,7 +39,10 @@ def presented(request: Request) -> str:
         if scheme.lower() != "bearer" or not credential.strip():
             raise ApiError("unauthorized", "send the key or token as `Authorization: Bearer …`")
         return credential.strip()
-    return request.query_params.get("token", "") if request.method == "GET" else ""
+    token = request.query_params.get("token", "") if request.method in ("GET", "HEAD") else ""
+    if token and not token.startswith(BOOKING_TOKEN_PREFIX):
+        raise ApiError("unauthorized", "`?token=` takes a booking's token; send a key as `Authorization: Bearer …`")
+    return token
 
 
 def key_holder(session: Session, credential: str) -> KeyHolder | None:

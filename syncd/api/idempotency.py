@@ -38,6 +38,16 @@ class Sent:
         return _hash(self.method, self.path, self.credential, self.key or "")
 
 
+def replay(services: Services, sent: Sent) -> Answer | None:
+    """What was answered to this request before, whatever has changed since. Raises ApiError as `perform` does."""
+    _check_key(sent.key)
+    if not sent.key:
+        return None
+    with services.store.read() as session:
+        kept = keys.kept_answer(session, sent.scope, services.clock())
+    return _again(services, kept, sent) if kept is not None else None
+
+
 def perform(
     services: Services, sent: Sent, action: Callable[[Session], Answer], explain: Callable[[BookingError], Answer]
 ) -> Answer:
@@ -74,7 +84,6 @@ def _attempt(
 def _again(services: Services, kept: IdempotentAnswer, sent: Sent) -> Answer:
     if kept.body_hash != _hash(sent.body.hex()):
         raise ApiError("idempotency-mismatch", "this Idempotency-Key was used with another body; choose a new one")
-    assert kept.answer is not None
     return Answer.load(services.vault.unseal(kept.answer))
 
 

@@ -198,7 +198,7 @@ def _new_booking(offer: Offer, wish: Wish, now: datetime) -> Booking:
 def _promise_event(session: Session, offer: Offer, booking: Booking) -> BookingEvent:
     """The booking's event-to-be: in the target if there is one, later if it was chosen but isn't known yet."""
     target = bookings.target_of(session, offer.freelancer.id, offer.consultation.target)
-    owed = target is not None or bookings.wants_target(session, offer.freelancer.id)
+    owed = target is not None or bookings.wants_target(session, offer.freelancer.id, offer.consultation.target)
     return BookingEvent(
         booking_id=booking.id,
         state="pending" if owed else "none",

@@ -18,7 +18,8 @@ from syncd.cli.setup import Opened, opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
 from syncd.ids import new_id
-from syncd.store.declared import reset_access
+from syncd.store import pulls
+from syncd.store.declared import renew_access
 from syncd.store.models import Account, Freelancer
 from syncd.sync.listing import plan_choice
 
@@ -73,7 +74,7 @@ def _known(installation: Opened, wish: CaldavWish) -> _Known:
             detail = f"there is no freelancer {wish.freelancer}: add [freelancers.{wish.freelancer}] to the file"
             raise ApiError("not-found", detail)
         account = next((a for a in row.accounts if a.name == wish.name), None)
-        if account is not None and account.declared:
+        if account is not None and account.declared and account.active:
             detail = f"the account {wish.name} is declared in the configuration file: change it there"
             raise ApiError("read-only", detail)
         addresses = frozenset(a.lower() for a in (row.email, *row.addresses) if a)
@@ -131,12 +132,14 @@ def _store(installation: Opened, freelancer_id: str, wish: CaldavWish, connectio
             account.working_elsewhere, account.when_stale = "free", "close"
             account.auth, account.ca_file, account.declared = "auto", "", False
             freelancer.accounts.append(account)
-        account.provider, account.url, account.username = "caldav", wish.url, wish.username
+        account.provider = "caldav"
         account.credential = services.vault.seal(connection.secret)
         account.blocks, account.target = wish.blocks or [], wish.target or ""
         account.allow_private, account.active = connection.allow_private, True
         account.sync_every_seconds = services.config.daemon.sync_every
-        reset_access(account, now)
+        account.declared = False
+        renew_access(account, wish.url, wish.username, now)
+        pulls.bump_availability(session, freelancer_id)
 
 
 def _tell(

@@ -37,13 +37,16 @@ def prepare(config_path: Path, *, quiet: bool = False) -> Config:
 
 @contextmanager
 def opened(config_path: Path, *, quiet: bool = True) -> Iterator[Opened]:
-    """Open the installation for one command. Raises ConfigError, StoreError."""
+    """Open the installation for one command. Raises ConfigError, StoreError.
+
+    While a daemon runs, the file is applied by it alone, at its start and on SIGHUP (semantics 28).
+    """
     config = prepare(config_path, quiet=quiet)
     from syncd.daemon import open_locks
     from syncd.services import open_services
 
     locks = open_locks(config)
-    services = open_services(config)
+    services = open_services(config, apply=not locks.daemon_runs())
     try:
         yield Opened(services, locks, config_path)
     finally:

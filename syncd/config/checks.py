@@ -26,6 +26,7 @@ def between_keys(data: Raw) -> Iterator[Mistake]:
         for slug, consultation in _tables(freelancer, "consultations"):
             yield from _consultation((*at, "consultations", slug), consultation, freelancer)
             yield from _horizon((*at, "consultations", slug, "horizon"), consultation, kept)
+            yield from _buffer((*at, "consultations", slug, "buffer_before"), consultation)
         for name, account in _tables(freelancer, "accounts"):
             yield from _account((*at, "accounts", name), account)
         yield from _targets(at, freelancer)
@@ -43,6 +44,9 @@ def _tables(data: Raw, key: str) -> Iterator[tuple[str, Raw]]:
 def _texts(data: Raw, key: str) -> list[str]:
     value = data.get(key)
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+LONGEST_BUFFER = 7 * fields.DAY
 
 
 def _length(text: object, default: int = models.Daemon.model_fields["keep_busy_for"].default) -> int:
@@ -124,8 +128,19 @@ def _read_only(at: Path, text: str, account: Raw) -> Iterator[Mistake]:
 
 def _horizon(at: Path, consultation: Raw, kept: int) -> Iterator[Mistake]:
     text = consultation.get("horizon")
-    if _length(text, models.Consultation.model_fields["horizon"].default) > kept:
-        right = f"must be daemon.keep_busy_for ({fields.length_text(kept)}) at most: busy time beyond it is not known"
+    longest = max((_length(d, 0) for d in _texts(consultation, "durations")), default=0)
+    after = longest + _length(consultation.get("buffer_after"), 0)
+    beyond = after if after > fields.DAY else 0  # a day is to spare
+    if _length(text, models.Consultation.model_fields["horizon"].default) + beyond > kept:
+        most = f"daemon.keep_busy_for ({fields.length_text(kept)})"
+        most += f" less the longest duration and buffer ({fields.length_text(beyond)})" if beyond else ""
+        yield _mistake(at, f"must be {most} at most: busy time beyond it is not known", text)
+
+
+def _buffer(at: Path, consultation: Raw) -> Iterator[Mistake]:
+    text = consultation.get("buffer_before")
+    if _length(text, 0) > LONGEST_BUFFER:
+        right = f"must be {fields.length_text(LONGEST_BUFFER)} at most: busy time longer ago is not kept"
         yield _mistake(at, right, text)
 
 

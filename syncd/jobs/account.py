@@ -100,10 +100,13 @@ def work_account(shop: Workshop, account_id: str, order: Order = DUE) -> WorkRep
             report.skipped.append(account_id)
             return report
         kind, name, connection = account.provider, account.name, connection_of(account, shop.vault)
+        may_ask = order.everything or leases.may_ask(account, shop.clock())
+        if account.state == "failing" and may_ask:
+            outbox.try_again(session, account_id, shop.clock())
     try:
         provider = shop.open_provider(kind, connection)
         try:
-            _work(_Job(shop, provider, account_id, name, owner, order, report))
+            _work(_Job(shop, provider, account_id, name, owner, order, report), may_ask=may_ask)
         finally:
             provider.close()
     except LeaseLost:
@@ -142,15 +145,18 @@ def connection_of(account: Account, vault: Vault) -> Connection:
     )
 
 
-def _work(job: _Job) -> None:
-    shop = job.shop
+def _work(job: _Job, *, may_ask: bool) -> None:
+    """Expansion asks nobody, so it goes on whatever the account's state; and it comes first, before a pull can make a
+    calendar fresh whose far end isn't expanded yet."""
+    _extend(job)
+    if not may_ask:
+        return
     try:
         with _noting_account_faults(job):
             _deliver_writes(job)
             _list_calendars(job)
-            _extend(job)  # before a pull can make a calendar fresh whose far end isn't expanded yet
             for calendar_id in _calendars(job):
-                if shop.stopping():
+                if job.shop.stopping():
                     return
                 _deliver_writes(job)  # what was booked meanwhile need not wait for the next calendar
                 _pull(job, calendar_id)
@@ -255,7 +261,7 @@ def _calendars(job: _Job) -> list[str]:
     with job.shop.store.read() as session:
         account = session.get_one(Account, job.account_id)
         now = job.shop.clock()
-        wanted = [c for c in account.calendars if c.blocks or c.target]
+        wanted = [c for c in account.calendars if c.is_pulled]
         return [c.id for c in wanted if job.order.everything or c.next_pull_at <= now]
 
 
@@ -309,7 +315,7 @@ def _extend(job: _Job) -> None:
         stale = [
             c.id
             for c in session.get_one(Account, job.account_id).calendars
-            if (c.blocks or c.target) and c.generation and c.expanded_on != today
+            if c.is_pulled and c.generation and c.expanded_on != today
         ]
     for calendar_id in stale:
         extend_calendar(Pull(shop.store, job.provider, shop.settings, job.owner, calendar_id, shop.clock, jitter=0.0))

@@ -26,6 +26,10 @@ class Runner:
         self._at_work: dict[str, Future[WorkReport]] = {}
         self._lock = Lock()
 
+    def use(self, shop: Workshop) -> None:
+        """Work by other settings from now on."""
+        self._shop = shop
+
     def submit_due(self) -> None:
         """Start work on every account that has some; what is due and isn't started is found again by the next call."""
         with self._shop.store.read() as session:

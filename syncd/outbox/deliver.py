@@ -16,6 +16,7 @@ from syncd.outbox.plan import Place, Step, plan_write, uid_of
 from syncd.store import leases, outbox, pulls
 from syncd.store.engine import Store
 from syncd.store.models import OWNING_STATES, Booking, BookingEvent, Calendar, OutboxItem
+from syncd.sync.pull import own_spans
 
 _STEPS = 6  # remove, renew, create, and the booking changing meanwhile: more at once is no progress
 
@@ -112,7 +113,9 @@ def _record(delivery: Delivery, order: _Order, ref: EventRef | None, *, vanished
         leases.hold(session, delivery.account_id, delivery.owner, delivery.clock())
         event = session.get_one(BookingEvent, order.booking_id)
         if event.calendar_id:
-            pulls.drop_spans_of_booking(session, event.calendar_id, order.booking_id)
+            spans = own_spans(event, event.booking)
+            pulls.drop_spans_of_event(session, event.calendar_id, order.booking_id, spans)
+            session.get_one(Calendar, event.calendar_id).next_pull_at = delivery.clock()  # see it come back
         if ref is None:
             _renew(event)
             done = order.step == "remove" and event.booking.state not in OWNING_STATES

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from providers.model import RemoteCalendar
 from syncd.store.models import Account, Booking, BookingEvent, Calendar, Freelancer, OutboxItem
-
-
-def find_booking(session: Session, booking_id: str) -> Booking | None:
-    """One booking with its event."""
-    return session.get(Booking, booking_id)
 
 
 def target_of(session: Session, freelancer_id: str, named: str) -> Calendar | None:
     """Where consultations are written: the calendar `named` as "account/calendar", else the freelancer's target."""
     accounts = session.get_one(Freelancer, freelancer_id).accounts  # the predicate has loaded them already
-    known = sorted(
-        ((a.name, calendar) for a in accounts if a.active for calendar in a.calendars),
-        key=lambda pair: (pair[0], pair[1].name),
-    )
-    wanted = [c for account, c in known if named in (f"{account}/{c.name}", f"{account}/{c.remote_id}")]
-    return next(iter(wanted if named else [c for _, c in known if c.target]), None)
+    known = [(a.name, c) for a in accounts if a.active for c in a.calendars if not c.gone]
+    owner, _, name = named.partition("/")
+    wanted = [c for account, c in known if (account == owner and is_named(c, name) if named else c.target)]
+    return min(wanted, key=lambda calendar: calendar.name, default=None)
 
 
-def wants_target(session: Session, freelancer_id: str) -> bool:
-    """Whether the freelancer chose a target, known yet or not."""
+def is_named(calendar: Calendar | RemoteCalendar, name: str) -> bool:
+    """Whether a calendar is meant by a name: its own, its remote id or the last part of that."""
+    return name in (calendar.name, calendar.remote_id, calendar.remote_id.rstrip("/").rpartition("/")[2])
+
+
+def wants_target(session: Session, freelancer_id: str, named: str) -> bool:
+    """Whether a target was chosen, known yet or not."""
     chosen = select(Account.id).where(Account.freelancer_id == freelancer_id, Account.active, Account.target != "")
-    return session.scalars(chosen.limit(1)).one_or_none() is not None
+    return bool(named) or session.scalars(chosen.limit(1)).one_or_none() is not None
 
 
-def assign_target(session: Session, freelancer_id: str, calendar_id: str) -> None:
-    """Give events promised before the target was known their calendar."""
+def assign_targets(session: Session, freelancer_id: str) -> None:
+    """Give events that were promised, but not yet sent anywhere, the calendar they belong in now."""
     waiting = (
-        select(Booking.id)
-        .join(OutboxItem, OutboxItem.booking_id == Booking.id)
-        .where(Booking.freelancer_id == freelancer_id)
+        select(Booking)
+        .join(OutboxItem)
+        .join(BookingEvent)
+        .outerjoin(Calendar)
+        .where(
+            Booking.freelancer_id == freelancer_id,
+            BookingEvent.attempted_starts_at.is_(None),
+            or_(BookingEvent.calendar_id.is_(None), Calendar.gone),
+        )
     )
-    session.execute(
-        update(BookingEvent)
-        .where(BookingEvent.calendar_id.is_(None), BookingEvent.booking_id.in_(waiting))
-        .values(calendar_id=calendar_id)
-    )
+    for booking in session.scalars(waiting).all():
+        target = target_of(session, freelancer_id, booking.consultation.target)
+        if target is not None:
+            booking.event.calendar_id = target.id
 
 
 def is_overlap(error: IntegrityError) -> bool:

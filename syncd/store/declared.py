@@ -157,9 +157,10 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
 
 
 def _read_again(accounts: Iterable[Account], now: datetime) -> None:
+    """What is known was understood otherwise: it isn't relied on until it is read anew."""
     for account in accounts:
         for calendar in account.calendars:
-            calendar.full_wanted, calendar.next_pull_at = True, now
+            calendar.full_wanted, calendar.next_pull_at, calendar.expanded_until_at = True, now, None
 
 
 def _meaning(row: Account) -> tuple[str, str, str] | None:
@@ -173,13 +174,18 @@ def _set_access(applying: Applying, row: Account, account: declared.Account) -> 
     known = applying.vault.unseal(row.credential).decode() if row.credential is not None else None
     if (row.url, row.username, known) == (account.url, account.username, secret):
         return
-    row.url, row.username = account.url, account.username
     row.credential = applying.vault.seal(secret)
-    reset_access(row, applying.now)
+    renew_access(row, account.url, account.username, applying.now)
 
 
-def reset_access(row: Account, now: datetime) -> None:
-    """Forget an account's faults: its credential is new."""
+def renew_access(row: Account, url: str, username: str, now: datetime) -> None:
+    """Forget an account's faults, since its credential is new; and all it knew, if it is another account now."""
+    if (row.url, row.username) != (url, username):
+        row.listed_at = None
+        for calendar in row.calendars:
+            calendar.gone, calendar.unlisted_at, calendar.sync_token = True, now, None
+            calendar.full_wanted, calendar.expanded_until_at = True, None
+    row.url, row.username = url, username
     row.state, row.problem, row.attempts, row.blocked_until_at = "ok", None, 0, None
     row.next_list_at = now
     for calendar in row.calendars:

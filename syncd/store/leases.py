@@ -20,8 +20,11 @@ class LeaseLost(Exception):
     """Another worker has the account now: what this one was about to commit is dropped."""
 
 
-def _has_work(now: datetime) -> list[Select[str]]:
-    """Ids of accounts with work, most urgent first: writes, then the calendar list, then pulls."""
+_PULLED = or_(Calendar.blocks, Calendar.target, Calendar.named)
+
+
+def _questions(now: datetime) -> list[Select[str]]:
+    """Ids of accounts with something to ask or tell the server, most urgent first: writes, the list, pulls."""
     writes = (
         select(Calendar.account_id)
         .join(BookingEvent, BookingEvent.calendar_id == Calendar.id)
@@ -29,25 +32,31 @@ def _has_work(now: datetime) -> list[Select[str]]:
         .where(OutboxItem.due_at <= now)
     )
     lists = select(Account.id).where(or_(Account.next_list_at.is_(None), Account.next_list_at <= now))
-    pulls = select(Calendar.account_id).where(
-        or_(Calendar.blocks, Calendar.target),
-        or_(Calendar.next_pull_at <= now, Calendar.expanded_on != now.date().isoformat()),
-    )
+    pulls = select(Calendar.account_id).where(_PULLED, Calendar.next_pull_at <= now)
     return [writes, lists, pulls]
 
 
 def due_accounts(session: Session, now: datetime) -> list[str]:
-    """Accounts with work that may be done now, those that owe a write first."""
-    workable = select(Account.id).where(
-        Account.active,
-        Account.provider.in_(PULLABLE),
+    """Accounts with work that may be done now: those that owe a write first, those with days to expand last."""
+    pullable = select(Account.id).where(Account.active, Account.provider.in_(PULLABLE))
+    askable = pullable.where(
         Account.state != "needs_reconnect",
         or_(Account.blocked_until_at.is_(None), Account.blocked_until_at <= now),
     )
+    unexpanded = select(Calendar.account_id).where(
+        _PULLED, Calendar.generation > 0, Calendar.expanded_on != now.date().isoformat()
+    )
     found: dict[str, None] = {}
-    for kind in _has_work(now):
-        found |= dict.fromkeys(session.scalars(workable.where(Account.id.in_(kind))))
+    for kind in _questions(now):
+        found |= dict.fromkeys(session.scalars(askable.where(Account.id.in_(kind))))
+    found |= dict.fromkeys(session.scalars(pullable.where(Account.id.in_(unexpanded))))
     return list(found)
+
+
+def may_ask(account: Account, now: datetime) -> bool:
+    """Whether the account's server may be asked now."""
+    waits = account.blocked_until_at is not None and account.blocked_until_at > now
+    return account.state != "needs_reconnect" and not waits
 
 
 def claim(
@@ -85,7 +94,7 @@ def release(session: Session, account_id: str, owner: str) -> None:
 
 def note_success(account: Account) -> None:
     """The account answers: it is well again, unless one of its calendars has a problem of its own."""
-    problems = [f"{c.name}: {c.problem}" for c in account.calendars if c.problem and (c.blocks or c.target)]
+    problems = [f"{c.name}: {c.problem}" for c in account.calendars if c.problem and c.is_pulled]
     account.state, account.problem = ("failing", problems[0]) if problems else ("ok", None)
     account.attempts, account.blocked_until_at = 0, None
 

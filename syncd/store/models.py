@@ -181,6 +181,7 @@ class Calendar(Base):
     gone: Mapped[bool] = mapped_column(default=False)  # lacked it twice: it is no more
     blocks: Mapped[bool]
     target: Mapped[bool]
+    named: Mapped[bool]  # by a consultation, in its own `blocks` or `target`
     generation: Mapped[int] = mapped_column(default=0)
     sync_token: Mapped[str | None]
     synced_at: Mapped[datetime | None]
@@ -190,12 +191,16 @@ class Calendar(Base):
     next_pull_at: Mapped[datetime]
     full_wanted: Mapped[bool] = mapped_column(default=False)
     held_back_at: Mapped[datetime | None]
-    held_back_digest: Mapped[str | None]
-    held_back_count: Mapped[int | None]
+    held_back: Mapped[list[str] | None]  # digests of the remote ids that would have vanished
     problem: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)
 
     account: Mapped[Account] = relationship(back_populates="calendars")
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether anyone wants to know what is in it."""
+        return self.blocks or self.target or self.named
 
 
 class Event(Base):
@@ -349,9 +354,8 @@ class IdempotentAnswer(Base):
 
     scope: Mapped[str] = mapped_column(String(64), primary_key=True)  # hash of method, path, credential and key
     body_hash: Mapped[str] = mapped_column(String(64))
-    status: Mapped[int | None]  # None while the first request still runs
-    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
-    owner: Mapped[str | None]
+    status: Mapped[int]
+    answer: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 

@@ -32,6 +32,18 @@ def due_writes(session: Session, account_id: str, now: datetime) -> Sequence[Out
     ).all()
 
 
+def try_again(session: Session, account_id: str, now: datetime) -> None:
+    """Make all that is owed to an account due at once: it answers again."""
+    waiting = (
+        select(OutboxItem)
+        .join(BookingEvent, BookingEvent.booking_id == OutboxItem.booking_id)
+        .join(Calendar, Calendar.id == BookingEvent.calendar_id)
+        .where(Calendar.account_id == account_id, OutboxItem.due_at > now)
+    )
+    for item in session.scalars(waiting):
+        item.due_at = now
+
+
 def settle(session: Session, item_id: int, revision: int) -> None:
     """Strike an item off, unless the booking has changed since `revision` was written."""
     session.execute(delete(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.revision == revision))

@@ -58,7 +58,7 @@ def _calendar(
         "state": trust_of(calendar, account, stale_after, now).state,
         "synced_at": _text(calendar.synced_at),
         "problem": calendar.problem,
-        "held_back": calendar.held_back_count,
+        "held_back": len(calendar.held_back) if calendar.held_back else None,
         "quarantined": [
             {"href": remote_id, **reason}
             for remote_id, reason in pulls.quarantined(session, calendar.id, calendar.generation)

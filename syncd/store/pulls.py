@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from syncd.store.models import Account, Booking, BookingEvent, BusySpan, Calendar, Event, Freelancer
+from syncd.store.models import Booking, BookingEvent, BusySpan, Event, Freelancer
 
 Span = tuple[int, int]
 _CHUNK = 500  # SQLite allows 32,766 parameters a statement; this keeps every IN list well below
@@ -140,14 +140,22 @@ def drop_generations(session: Session, calendar_id: str, keep: int) -> None:
     session.execute(delete(Event).where(Event.calendar_id == calendar_id, Event.generation != keep))
 
 
-def drop_spans_of_booking(session: Session, calendar_id: str, booking_id: str) -> None:
-    """Forget where a calendar last showed our event: it was written anew, the booking itself blocks. Copies stay."""
+def drop_spans_of_event(session: Session, calendar_id: str, booking_id: str, spans: Set[Span]) -> None:
+    """Forget these spans of our event: it was written anew, and the booking itself blocks. What else it had stays."""
     ours = (
         select(Event.id)
         .join(BookingEvent, or_(BookingEvent.remote_id == Event.remote_id, BookingEvent.uid == Event.uid))
         .where(Event.calendar_id == calendar_id, BookingEvent.booking_id == booking_id)
     )
-    session.execute(delete(BusySpan).where(BusySpan.calendar_id == calendar_id, BusySpan.event_id.in_(ours)))
+    for start, end in spans:
+        session.execute(
+            delete(BusySpan).where(
+                BusySpan.calendar_id == calendar_id,
+                BusySpan.event_id.in_(ours),
+                BusySpan.starts_at == start,
+                BusySpan.ends_at == end,
+            )
+        )
 
 
 def drop_past_spans(session: Session, calendar_id: str, before: datetime) -> None:
@@ -180,21 +188,6 @@ def bump_availability(session: Session, freelancer_id: str) -> None:
     session.execute(
         update(Freelancer)
         .where(Freelancer.id == freelancer_id)
-        .values(availability_version=Freelancer.availability_version + 1)
-    )
-
-
-def bump_calendar_owner(session: Session, calendar_id: str) -> None:
-    """The same, for the freelancer a calendar belongs to."""
-    owner = (
-        select(Account.freelancer_id)
-        .join(Calendar, Calendar.account_id == Account.id)
-        .where(Calendar.id == calendar_id)
-        .scalar_subquery()
-    )
-    session.execute(
-        update(Freelancer)
-        .where(Freelancer.id == owner)
         .values(availability_version=Freelancer.availability_version + 1)
     )
 

@@ -17,6 +17,7 @@ from providers.model import RemoteCalendar
 from providers.port import Provider
 from syncd.ids import new_id
 from syncd.store import bookings, leases, pulls
+from syncd.store.bookings import is_named
 from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
 
@@ -47,11 +48,6 @@ def plan_choice(calendars: Sequence[RemoteCalendar], blocks: Iterable[str], targ
     return Choice(frozenset(chosen), targets[0] if targets else None, tuple(missing))
 
 
-def is_named(calendar: RemoteCalendar | Calendar, name: str) -> bool:
-    """Whether a calendar is meant by a name: its own, its remote id or the last part of that."""
-    return name in (calendar.name, calendar.remote_id, calendar.remote_id.rstrip("/").rpartition("/")[2])
-
-
 def list_account(
     store: Store, provider: Provider, account_id: str, owner: str, clock: Callable[[], datetime], every: timedelta
 ) -> list[RemoteCalendar]:
@@ -61,9 +57,7 @@ def list_account(
         leases.hold(session, account_id, owner, clock())
         account = session.get_one(Account, account_id)
         _apply_listing(session, account, found, clock())
-        for calendar in account.calendars:
-            if calendar.target:
-                bookings.assign_target(session, account.freelancer_id, calendar.id)
+        bookings.assign_targets(session, account.freelancer_id)
         account.listed_at = clock()
         in_doubt = any(c.unlisted_at and not c.gone for c in account.calendars)
         account.next_list_at = clock() + (ASK_AGAIN if in_doubt else every)
@@ -78,7 +72,9 @@ def _apply_listing(session: Session, account: Account, found: Sequence[RemoteCal
     for remote in found:
         row = rows.pop(remote.remote_id, None)
         if row is None:
-            row = Calendar(id=new_id("cal"), remote_id=remote.remote_id, blocks=False, target=False, next_pull_at=now)
+            row = Calendar(
+                id=new_id("cal"), remote_id=remote.remote_id, blocks=False, target=False, named=False, next_pull_at=now
+            )
             account.calendars.append(row)
         if row.tz != remote.tz and row.generation:
             row.full_wanted = True  # floating and all-day events move with the calendar's zone
@@ -97,8 +93,16 @@ def choose(account: Account, now: datetime) -> None:
     known = [RemoteCalendar(c.remote_id, c.name, c.colour, c.tz, c.can_write) for c in there]
     choice = plan_choice(known, account.blocks, account.target)
     account.missing = list(choice.missing)
+    named = _named_by_consultations(account)
     for row in account.calendars:
-        wanted = row.remote_id in choice.blocks or row.remote_id == choice.target
-        if wanted and not (row.blocks or row.target):
-            row.next_pull_at = now
+        was_pulled = row.is_pulled
         row.blocks, row.target = row.remote_id in choice.blocks, row.remote_id == choice.target
+        row.named = not row.gone and any(is_named(row, name) for name in named)
+        if row.is_pulled and not was_pulled:
+            row.next_pull_at = now
+
+
+def _named_by_consultations(account: Account) -> list[str]:
+    """Calendars of this account that a consultation names as "account/calendar"."""
+    names = [n for c in account.freelancer.consultations for n in (*c.blocks, c.target)]
+    return [calendar for owner, _, calendar in (n.partition("/") for n in names) if owner == account.name]

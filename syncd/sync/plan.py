@@ -57,15 +57,14 @@ class Brake:
     """What is known of an earlier pull of this calendar that was held back."""
 
     held_back_at: datetime | None = None
-    digest: str | None = None
+    lost: frozenset[str] = frozenset()  # digests of what it would have removed
 
 
 @dataclass(frozen=True, slots=True)
 class HoldBack:
     """Don't believe this pull yet: it would remove too much."""
 
-    digest: str
-    count: int
+    lost: frozenset[str]
 
 
 def plan_brake(
@@ -74,16 +73,15 @@ def plan_brake(
     """Decide whether a pull may remove `gone` (semantics 15).
 
     `future_busy` are the resources that block some future time now. More than half of them and at least ten gone is
-    held back, unless the owner accepts, or this is a full pull that agrees with one held back five minutes ago.
+    held back, unless the owner accepts, or this is a full pull that agrees with one held back five minutes ago: all
+    that it lacks was lacking then.
     """
     lost = future_busy & gone
     if accept or len(lost) < BRAKE_AT_LEAST or 2 * len(lost) <= len(future_busy):
         return None
-    digest = hashlib.sha256("\n".join(sorted(lost)).encode()).hexdigest()
-    agrees = digest == brake.digest and brake.held_back_at is not None
-    if full and agrees and brake.held_back_at is not None and now - brake.held_back_at >= BRAKE_AGREES_AFTER:
-        return None
-    return HoldBack(digest, len(lost))
+    digests = frozenset(hashlib.sha256(remote_id.encode()).hexdigest()[:16] for remote_id in lost)
+    waited = brake.held_back_at is not None and now - brake.held_back_at >= BRAKE_AGREES_AFTER
+    return None if full and waited and digests <= brake.lost else HoldBack(digests)
 
 
 @dataclass(frozen=True, slots=True)

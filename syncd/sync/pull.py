@@ -26,6 +26,7 @@ from syncd.store.pulls import EventRow
 from syncd.sync.busy import Choices, Span, busy_spans, span_of
 from syncd.sync.plan import Brake, HoldBack, OwnEvent, PullPlan, plan_brake, plan_drift, plan_pull
 
+KEPT_PAST = timedelta(days=8)
 _OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
 Expanded = tuple[tuple[Span, ...], str | None]
 _EVER = Window(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -82,12 +83,13 @@ class _Target:
 
 
 def pull_window(now: datetime, keep_busy_for: timedelta) -> Window:
-    """The span in which busy time is kept, in whole UTC days: from yesterday, and with a day to spare at the far end.
+    """The span in which busy time is kept, in whole UTC days, with some to spare at both ends.
 
-    So a day that rolls by leaves a whole day in which to expand series further before any horizon can reach it.
+    Behind, for what a long `buffer_before` reaches back to; ahead, so that a day that rolls by leaves a whole day in
+    which to expand series further before any horizon can reach it.
     """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Window(today - timedelta(days=1), today + keep_busy_for + timedelta(days=2))
+    return Window(today - KEPT_PAST, today + keep_busy_for + timedelta(days=2))
 
 
 def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
@@ -278,7 +280,7 @@ def _swap(
 
 
 def _today(target: _Target) -> str:
-    return (target.window.start_at + timedelta(days=1)).date().isoformat()
+    return (target.window.start_at + KEPT_PAST).date().isoformat()
 
 
 # Inside the transaction
@@ -296,18 +298,17 @@ def _brake(
         return None
     now = pull.clock()
     busy = pulls.future_busy(session, calendar.id, calendar.generation, now)
-    brake = Brake(calendar.held_back_at, calendar.held_back_digest)
+    brake = Brake(calendar.held_back_at, frozenset(calendar.held_back or ()))
     return plan_brake(busy, gone, brake, full=full, accept=pull.accept, now=now)
 
 
 def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullReport:
     """Keep the old state and its sync token, and compare in full in five minutes."""
-    if calendar.held_back_digest != held_back.digest or calendar.held_back_at is None:
-        calendar.held_back_at = now
-    calendar.held_back_digest, calendar.held_back_count = held_back.digest, held_back.count
+    if calendar.held_back_at is None or not held_back.lost <= set(calendar.held_back or ()):
+        calendar.held_back_at, calendar.held_back = now, sorted(held_back.lost)
     calendar.full_wanted = True
     calendar.next_pull_at = now + timedelta(minutes=5)
-    return PullReport(calendar.name, full=True, changed=0, removed=0, held_back=held_back.count)
+    return PullReport(calendar.name, full=True, changed=0, removed=0, held_back=len(held_back.lost))
 
 
 def _record_drift(session: Session, target: _Target, rows: list[EventRow], gone: frozenset[str]) -> None:
@@ -354,7 +355,7 @@ def _set_drift(event: BookingEvent, drift: dict[str, object] | None) -> None:
 def _succeed(pull: Pull, session: Session, calendar: Calendar, target: _Target, started_at: datetime) -> None:
     account = session.get_one(Account, target.account_id)
     calendar.synced_at = started_at
-    calendar.held_back_at = calendar.held_back_digest = calendar.held_back_count = None
+    calendar.held_back_at = calendar.held_back = None
     calendar.problem, calendar.attempts = None, 0
     calendar.next_pull_at = started_at + target.sync_every * (0.9 + 0.2 * pull.jitter)
     leases.note_success(account)
@@ -379,10 +380,9 @@ def extend_calendar(pull: Pull) -> int:
         if calendar.generation == generation:
             pulls.put_spans(session, calendar.id, generation, added)
             pulls.drop_past_spans(session, calendar.id, target.window.start_at)
-            calendar.expanded_on, calendar.expanded_until_at = (
-                _today(target),
-                max(target.window.end_at, until or target.window.end_at),
-            )
+            calendar.expanded_on = _today(target)
+            if until is not None:  # else it has to be read anew first
+                calendar.expanded_until_at = target.window.end_at
             pulls.bump_availability(session, target.freelancer_id)
     return len(added)
 

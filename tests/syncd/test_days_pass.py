@@ -28,12 +28,12 @@ def test_a_new_day_is_expanded_without_asking_the_provider(house, at):
     house.pull()
     house.remote.calls.clear()
     before = house.rows()
-    house.later(days=3)
+    house.later(days=12)
     extend(house)
     assert house.remote.calls.total() == 0
     starts = sorted(start for _, start, _ in house.rows())
-    assert starts[0] == at(10, 2).timestamp()
-    assert starts[-1] - max(start for _, start, _ in before) == 3 * 86_400
+    assert starts[0] == at(10, 4).timestamp()
+    assert starts[-1] - max(start for _, start, _ in before) == 12 * 86_400
 
 
 def test_the_worker_does_it_once_a_day(house, at):
@@ -59,11 +59,11 @@ def test_every_slot_in_the_horizon_is_judged_by_expanded_series(make_house, at):
         assert not [slot for slot in house.feed(house.now, 30) if slot[11:13] == "10"]
 
 
-def test_past_spans_go_and_those_of_yesterday_stay(house, at):
+def test_past_spans_go_and_those_of_the_last_days_stay(house, at):
     for day in range(4):
         house.put(f"day{day}", at(12, day))
     house.pull()
-    house.now = at(8, 3)
+    house.now = at(8, 10)
     extend(house)
     assert {row[0] for row in house.rows()} == {"day2", "day3"}
 

@@ -129,7 +129,7 @@ def names(count: int, first: int = 0) -> set[str]:
 @pytest.mark.parametrize("full", [True, False])
 def test_more_than_half_and_at_least_ten_future_busy_events_gone_are_held_back(future, gone, held, full):
     decided = plan_brake(future, gone, Brake(), full=full, accept=False, now=NOW)
-    assert (decided.count if decided else None) == held
+    assert (len(decided.lost) if decided else None) == held
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_more_than_half_and_at_least_ten_future_busy_events_gone_are_held_back(f
 def test_a_full_pull_that_agrees_five_minutes_later_is_taken(waited, full, accept, same, held):
     first = plan_brake(names(12), names(12), Brake(), full=False, accept=False, now=NOW)
     assert first is not None
-    gone = names(12) if same else names(11)
-    known = Brake(held_back_at=NOW, digest=first.digest)
-    again = plan_brake(names(12), gone, known, full=full, accept=accept, now=NOW + waited)
+    gone = names(12) if same else names(13)
+    known = Brake(held_back_at=NOW, lost=first.lost)
+    again = plan_brake(names(13), gone, known, full=full, accept=accept, now=NOW + waited)
     assert (again is not None) == held
 
 
@@ -306,7 +306,7 @@ STALE_AFTER = timedelta(minutes=30)
     ],
 )
 def test_a_calendar_is_trusted_by_its_last_successful_pull(calendar, account, state):
-    row = SimpleNamespace(**{"id": "cal_a", "held_back_at": None, **calendar})
+    row = SimpleNamespace(**{"id": "cal_a", "held_back_at": None, "expanded_until_at": None, **calendar})
     trust = trust_of(row, SimpleNamespace(**{"state": "ok", "when_stale": "close", **account}), STALE_AFTER, NOW)
     assert trust.state == state
     assert trust.is_known == (state in ("fresh", "held_back"))

@@ -196,10 +196,21 @@ def test_a_calendar_no_one_named_so_closes_the_consultation_that_names_it(make_h
     assert not house.is_listed(at(12, 1))
 
 
-def test_a_named_calendar_that_is_not_among_those_read_is_unknown(make_house):
+def test_a_calendar_that_only_a_consultation_names_is_pulled_for_it(make_house, at):
     house = make_house(calendars=("Work", "Private"), consultation=NAMED.format("Private"), account='blocks = ["Work"]')
-    house.sync()
+    house.put("private", at(13, 1), calendar="Private")
     assert is_closed(house)
+    house.sync()
+    assert not is_closed(house)
+    assert not house.is_listed(at(13, 1))
+
+
+def test_a_consultation_is_written_to_the_calendar_it_names(make_house, at):
+    house = make_house(calendars=("Work", "Private"), consultation='target = "home/Private"', account='target = "Work"')
+    house.sync()
+    house.book(at(13, 1))
+    house.sync()
+    assert (len(house.remote.texts("Work")), len(house.remote.texts("Private"))) == (0, 1)
 
 
 def test_a_target_blocks_a_consultation_that_names_it(make_house, at):
@@ -223,3 +234,66 @@ def test_every_reason_names_the_calendar_that_is_unknown(house, at):
     house.later(minutes=31)
     reasons = explain(house.situation(), 1800, int(at(12, 1).timestamp()))
     assert [(reason.code, reason.calendar) for reason in reasons] == [("calendar_stale", house.calendar().id)]
+
+
+# Whether busy time is known as far as a slot can reach, and as it is meant now
+
+
+def test_busy_time_kept_for_longer_is_unknown_until_it_is_expanded(make_house, at):
+    """As at SIGHUP: the horizon reaches further before anything has been expanded that far."""
+    house = make_house(keep="20d")
+    house.put("far", at(12, 30))
+    house.put("daily", at(10), 60, "RRULE:FREQ=DAILY")
+    house.pull()
+    house.parts["keep"] = "60d"
+    text = (house.folder / "config.toml").read_text().replace('horizon = "20d"', 'horizon = "50d"')
+    house.apply(text.replace('keep_busy_for = "20d"', 'keep_busy_for = "60d"'))
+    assert is_closed(house)
+    house.shop = house.workshop()
+    house.later(minutes=3)
+    house.sync()
+    assert not is_closed(house)
+    assert not [slot for slot in house.feed(at(0, 25), 20) if slot[11:13] == "10"]
+
+
+def test_a_choice_that_changes_is_unknown_until_everything_is_read_anew(house, at):
+    house.put("maybe", at(12, 1), more="STATUS:TENTATIVE")
+    house.apply(account='target = "Work"\ntentative = "free"')
+    house.pull()
+    assert house.is_listed(at(12, 1))
+    house.apply(account='target = "Work"\ntentative = "busy"')
+    house.remote.fail_next(Unavailable())
+    house.sync()
+    assert is_closed(house)
+    house.later(minutes=20)
+    house.sync()
+    assert not house.is_listed(at(12, 1))
+
+
+def test_an_account_at_another_address_is_unknown_until_it_is_read(house, make_house, at):
+    other = make_house()
+    house.put("busy", at(12, 1))
+    house.pull()
+    other.put("elsewhere", at(14, 1))
+    house.url = other.url
+    house.apply(account='target = "Work"')
+    assert is_closed(house)
+    house.sync()
+    assert house.is_listed(at(12, 1))
+    assert not house.is_listed(at(14, 1))
+
+
+def test_series_are_expanded_on_though_the_account_waits_for_a_person(make_house, at):
+    house = make_house(keep="20d", account='when_stale = "serve"')
+    house.put("daily", at(10), 60, "RRULE:FREQ=DAILY")
+    house.pull()
+    house.remote.secret = "another"
+    house.later(minutes=3)
+    house.sync()
+    assert house.account().state == "needs_reconnect"
+    for _ in range(8):
+        house.later(days=1)
+        with house.services.store.read() as session:
+            assert leases.due_accounts(session, house.now) == [house.account_id]
+        house.sync()
+        assert not [slot for slot in house.feed(house.now, 30) if slot[11:13] == "10"]
