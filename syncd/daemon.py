@@ -22,9 +22,10 @@ import structlog
 import uvicorn
 
 from providers import open_provider
+from providers.errors import GrantRevoked
 from syncd.config import Config, later_keys, load_config
 from syncd.errors import ConfigError, Mistake, SyncdError
-from syncd.jobs.account import WorkReport, Workshop
+from syncd.jobs.account import Order, WorkReport, Workshop
 from syncd.jobs.embedded import Runner, work_through
 from syncd.locks import ProcessLocks
 from syncd.services import Services, apply_declared, database_file
@@ -69,6 +70,7 @@ class Daemon:
         self._runner = Runner(open_workshop(services, locks, self._stop.is_set))
         self._timetable = schedule.Scheduler()
         self.has_ended = False
+        services.port = listener.getsockname()[1]
         services.nudge = self._wake.set
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -215,11 +217,16 @@ def _wait_until_serving(server: uvicorn.Server, thread: Thread) -> None:
 
 
 def run_once(services: Services, locks: ProcessLocks) -> WorkReport:
-    """`syncd run --once`: all that is due now, once."""
+    """`syncd run --once`: all that is due now, once; what failed the last time is tried, whatever its back-off."""
     now = services.clock()
     with services.store.read() as session:
-        due = leases.due_accounts(session, now)
+        due = leases.due_accounts(session, now, insist=True)
         last = leases.last_pull_at(session)
     if last is not None and now - last > timedelta(seconds=services.config.daemon.stale_after):
         log.warning("passes are further apart than stale_after: in between no slots are offered", last_pull=str(last))
-    return work_through(open_workshop(services, locks), due)
+    report = work_through(open_workshop(services, locks), due, Order(insist=True))
+    failed = {name for name, _ in report.failures}
+    with services.store.read() as session:
+        waiting = leases.waiting_for_a_person(session)
+    report.failures += [(name, GrantRevoked(problem)) for name, problem in waiting if name not in failed]
+    return report

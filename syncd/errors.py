@@ -125,6 +125,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         ("forbidden", 403, "This credential does not allow that"),
         ("read-only", 403, "This is declared in the configuration file"),
         ("not-found", 404, "There is nothing here"),
+        ("method-not-allowed", 405, "This is not what can be done here"),
         ("slot-taken", 409, "This time is no longer free"),
         ("wrong-state", 409, "The state does not allow that"),
         ("already-ringing", 409, "Someone is already asking"),

@@ -19,6 +19,7 @@ from availability import open_periods, open_slots, valid_until, whole_second
 from syncd.booking.lifecycle import moving
 from syncd.errors import AvailabilityUnknown
 from syncd.feed_json import render_days, render_periods
+from syncd.instants import rfc3339
 from syncd.situation import Circumstances, Situations
 from syncd.store.models import Booking
 from syncd.store.offers import Offer
@@ -162,9 +163,3 @@ def _body(offer: Offer, question: FeedQuestion, found: bytes, meta: dict[str, ob
     opening = json.dumps(head, separators=(",", ":"), ensure_ascii=False)[:-1].encode()
     ending = json.dumps(meta, separators=(",", ":")).encode()
     return b'%s,"%s":%s,"meta":%s}' % (opening, question.form.encode(), found, ending)
-
-
-def rfc3339(at: datetime) -> str:
-    """An instant in UTC as the API writes it."""
-    text = at.astimezone(UTC).isoformat(timespec="microseconds" if at.microsecond else "seconds")
-    return text.replace("+00:00", "Z")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 from threading import Lock
 
@@ -46,7 +47,11 @@ class ProcessLocks:
 
     def become_daemon(self) -> None:
         """Claim to be the one daemon of this database. Raises StoreError if another is."""
-        if not self._lock(0):
+        for _ in range(10):
+            if self._lock(0):
+                break
+            time.sleep(0.05)  # another command may be looking, just now, whether there is a daemon
+        else:
             message = "another `syncd run` has this database open: stop it first, or give this one its own database"
             raise StoreError(message)
         self._is_daemon = True

@@ -33,6 +33,7 @@ class Services:
     situations: Situations
     feed: Feed
     clock: Callable[[], datetime] = utc_now
+    port: int = 0  # where the HTTP server listens
     nudge: Callable[[], None] = lambda: None
     beat_at: datetime | None = field(default=None)
 

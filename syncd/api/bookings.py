@@ -14,11 +14,11 @@ from syncd.api.credentials import Caller, KeyHolder, caller_of, key_holder, pres
 from syncd.api.idempotency import Sent, perform, replay
 from syncd.api.problems import booking_problem
 from syncd.api.schemas import BookingView, Cancel, NewBooking, NewBookingView, Problem, Reschedule, Side
-from syncd.api.slots import duration_of
 from syncd.api.views import booking_json, new_booking_json
 from syncd.booking import lifecycle
 from syncd.booking.lifecycle import Wish
 from syncd.errors import ApiError, BookingError
+from syncd.questions import duration_of
 from syncd.services import Services
 from syncd.store import offers
 from syncd.store.models import Booking

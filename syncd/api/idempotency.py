@@ -7,6 +7,7 @@ a request that is sent twice at once waits for the first one's answer.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ class Sent:
     credential: str
     key: str | None
     body: bytes
+
+    @property
+    def body_hash(self) -> str:
+        """What the body says, however its JSON is spelt."""
+        try:
+            return _hash(json.dumps(json.loads(self.body), sort_keys=True))
+        except ValueError:
+            return _hash(self.body.hex())
 
     @property
     def scope(self) -> str:
@@ -61,7 +70,7 @@ def perform(
         answer = _attempt(session, action, explain)
         if sent.key and answer.status < 500:
             sealed = services.vault.seal(answer.dump())
-            keys.keep_answer(session, sent.scope, _hash(sent.body.hex()), answer.status, sealed, now)
+            keys.keep_answer(session, sent.scope, sent.body_hash, answer.status, sealed, now)
     services.nudge()
     return answer
 
@@ -82,7 +91,7 @@ def _attempt(
 
 
 def _again(services: Services, kept: IdempotentAnswer, sent: Sent) -> Answer:
-    if kept.body_hash != _hash(sent.body.hex()):
+    if kept.body_hash != sent.body_hash:
         raise ApiError("idempotency-mismatch", "this Idempotency-Key was used with another body; choose a new one")
     return Answer.load(services.vault.unseal(kept.answer))
 

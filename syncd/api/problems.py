@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,11 +12,11 @@ from starlette.exceptions import HTTPException
 
 from availability import Reason
 from syncd.api.answers import Answer
-from syncd.booking.lifecycle import visible_reasons
+from syncd.booking.reasons import reasons_json, slots_json, visible_reasons
 from syncd.errors import PROBLEM_TYPES, ApiError, BookingError, ProblemType, SyncdError, problem_type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "not-found", 413: "too-large"}
+_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 # What validation found, as a sentence; `{…}` are facts it gives with it.
 _RIGHT = {
@@ -76,31 +74,6 @@ def booking_problem(error: BookingError, *, tz: str, duration_minutes: int, trus
         alternatives=slots_json(error.alternatives, duration_minutes, tz) if kind.code == "slot-taken" else None,
         current_state=error.current_state,
     )
-
-
-def reasons_json(reasons: Iterable[Reason | Literal["unavailable"]], tz: str) -> list[dict[str, str]]:
-    """Reasons as the API writes them, with instants in a zone."""
-    return [{"code": "unavailable"} if isinstance(r, str) else _reason(r, tz) for r in reasons]
-
-
-def _reason(reason: Reason, tz: str) -> dict[str, str]:
-    members = {
-        "code": reason.code,
-        "calendar": reason.calendar,
-        "from": local(reason.start, tz) if reason.start is not None else None,
-        "to": local(reason.end, tz) if reason.end is not None else None,
-    }
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def slots_json(starts: Sequence[int], duration_minutes: int, tz: str) -> list[dict[str, str]]:
-    """Slots as the API writes them."""
-    return [{"start": local(start, tz), "end": local(start + 60 * duration_minutes, tz)} for start in starts]
-
-
-def local(instant: int, tz: str) -> str:
-    """An instant with the offset of a zone."""
-    return (_EPOCH + timedelta(seconds=instant)).astimezone(ZoneInfo(tz)).isoformat()
 
 
 def api_problem(error: ApiError) -> Answer:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from syncd.api.instants import read_instant
+from syncd.instants import read_instant
 
 Side = Literal["client", "freelancer"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,20 +11,19 @@ from sqlalchemy.orm import Session
 from availability import ZoneError, zones
 from syncd.api.answers import Answer
 from syncd.api.credentials import KeyHolder, caller_of, key_holder, presented
-from syncd.api.instants import is_date, read_date, read_instant, restore_plus
-from syncd.api.problems import reasons_json
 from syncd.api.schemas import Explanation, Problem, SlotsAnswer
-from syncd.booking.lifecycle import check_movable, reasons_against, visible_reasons
+from syncd.booking.lifecycle import check_movable, reasons_against
+from syncd.booking.reasons import reasons_json, visible_reasons
 from syncd.errors import ApiError
-from syncd.feed import FeedAnswer, FeedQuestion, rfc3339
+from syncd.feed import FeedAnswer, FeedQuestion
+from syncd.instants import rfc3339
+from syncd.questions import duration_of, parse_instant, window_of, wrong
 from syncd.services import Services
 from syncd.store import offers
 from syncd.store.models import Booking
 from syncd.store.offers import Offer
 
 router = APIRouter(tags=["slots"])
-
-LONGEST = timedelta(days=92)
 _PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 409, 422, 503)}
 
 
@@ -62,7 +60,8 @@ def list_slots(
     with services.store.read() as session:
         answer = _list(services, session, request, (handle, slug), asked, rescheduling)
         synced_at = offers.oldest_pull_at(session, answer.calendar_ids)
-    headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
+    personal = bool(presented(request) or rescheduling)
+    headers = {"ETag": answer.etag, "Cache-Control": "private, no-cache" if personal else "no-cache"}
     if synced_at:
         headers["Syncd-Synced-At"] = rfc3339(synced_at)
     if _is_known(answer.etag, request.headers.get("if-none-match", "")):
@@ -144,78 +143,17 @@ def _visible(offer: Offer, holder: KeyHolder | None) -> Offer:
     return offer
 
 
-def duration_of(offer: Offer, minutes: int | None, *, pointer: str = "/duration_minutes") -> int:
-    """The duration asked for, or the consultation's first. Raises ApiError for one that isn't offered."""
-    offered = offer.consultation.durations_minutes
-    if minutes is not None and minutes not in offered:
-        detail = f"{minutes} minutes are not offered; right would be one of {', '.join(map(str, offered))}"
-        errors = [{"pointer": pointer, "code": "not_offered", "detail": detail}]
-        raise ApiError("invalid-request", detail, errors=errors)
-    return minutes or offered[0]
-
-
 def _question(asked: _Asked, offer: Offer, moved: Booking | None) -> FeedQuestion:
     tz = asked.time_zone or offer.freelancer.tz
     try:
         zones.load(tz)
     except ZoneError as error:
-        raise _wrong("time_zone", str(error)) from None
+        raise wrong("time_zone", str(error)) from None
     start_at, end_at = window_of(asked.start, asked.end, tz)
     if moved is not None:
         minutes = int((moved.ends_at - moved.starts_at).total_seconds()) // 60
         if asked.duration_minutes not in (None, minutes):
-            raise _wrong("duration_minutes", f"a booking is moved with its {minutes} minutes")
+            raise wrong("duration_minutes", f"a booking is moved with its {minutes} minutes")
     else:
         minutes = duration_of(offer, asked.duration_minutes, pointer="query:duration_minutes")
     return FeedQuestion(start_at, end_at, minutes, tz, asked.form)
-
-
-def window_of(start: str, end: str, tz: str) -> tuple[datetime, datetime]:
-    """The half-open window of instants: whole days of a zone, `end` inclusive, or instants. Raises ApiError."""
-    if is_date(start) != is_date(end):
-        raise _wrong("end", "start and end must both be dates, or both instants")
-    if is_date(start):
-        first, last = _date(start, "start"), _date(end, "end")
-        length = timedelta(days=(last - first).days + 1)
-        start_at, end_at = _day(first, tz)[0], _day(last, tz)[1]
-        least = timedelta(days=1)
-    else:
-        start_at, end_at = parse_instant(start, "start"), parse_instant(end, "end")
-        length, least = end_at - start_at, timedelta()
-    if length < least:
-        raise _wrong("end", "must not be before start")
-    if length > LONGEST:
-        raise _wrong("end", f"must be at most {LONGEST.days} days after start")
-    return start_at, end_at
-
-
-def _date(text: str, name: str) -> date:
-    try:
-        return read_date(text)
-    except ValueError as error:
-        raise _wrong(name, str(error)) from None
-
-
-def _day(on: date, tz: str) -> tuple[datetime, datetime]:
-    """The first and the last instant that can have this local date; an empty range where a zone skipped it."""
-    spans = zones.day_spans(tz, on.toordinal() - date(1970, 1, 1).toordinal()).pairs()
-    if not spans:
-        jump = datetime(on.year, on.month, on.day, tzinfo=zones.load(tz)).astimezone(UTC)
-        return jump, jump
-    return datetime.fromtimestamp(spans[0][0], UTC), datetime.fromtimestamp(spans[-1][1], UTC)
-
-
-def parse_instant(text: str, name: str) -> datetime:
-    """An RFC 3339 instant with its offset, in UTC; a `+` that arrived as a space is understood. Raises ApiError."""
-    try:
-        return read_instant(restore_plus(text))
-    except ValueError as error:
-        raise _wrong(name, str(error)) from None
-
-
-def _wrong(name: str, detail: str) -> ApiError:
-    return ApiError(
-        "invalid-request",
-        f"{name}: {detail}",
-        errors=[{"pointer": f"query:{name}", "code": "invalid", "detail": detail}],
-    )

@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from syncd.api.credentials import Caller
-from syncd.feed import rfc3339
+from syncd.instants import rfc3339
 from syncd.services import Services
 from syncd.store.models import Booking
 
@@ -56,7 +56,7 @@ def booking_json(booking: Booking, caller: Caller) -> dict[str, object]:
 def new_booking_json(services: Services, booking: Booking, caller: Caller) -> dict[str, object]:
     """The booking with its token, which no later answer repeats."""
     token = services.vault.booking_token(booking.id, booking.token_generation)
-    manage_url = f"{services.config.daemon.public_url.rstrip('/')}/b/{booking.id}?token={token}"
+    manage_url = f"{services.config.public_url(services.port)}/b/{booking.id}?token={token}"
     return {**booking_json(booking, caller), "token": token, "manage_url": manage_url}
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from availability import Reason, Situation, explain, nearest
 from syncd.booking import policy
+from syncd.booking.reasons import RULES
 from syncd.booking.states import State, next_state
 from syncd.errors import AvailabilityUnknown, NotOffered, SlotTaken, WrongState
 from syncd.ids import new_id
@@ -27,9 +28,6 @@ from syncd.store.models import Booking, BookingAction, BookingEvent, Consultatio
 from syncd.store.offers import Offer
 
 Side = Literal["client", "freelancer"]
-
-RULES = frozenset({"past", "inactive", "inside_notice", "beyond_horizon", "outside_hours", "date_closed", "off_grid"})
-"""Reasons that the rules alone give: the public may see them (semantics 18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +242,3 @@ def _record(session: Session, booking: Booking, actor: str, action: str, now: da
     if booking.event.state == "pending":
         outbox.owe_event(session, booking.id, booking.revision, now)
     pulls.bump_availability(session, booking.freelancer_id)
-
-
-def visible_reasons(
-    reasons: tuple[Reason, ...] | list[Reason], *, trusted: bool
-) -> list[Reason | Literal["unavailable"]]:
-    """What a caller may know (contract §4): to the public, private time is `unavailable` where the rules allow it."""
-    if trusted:
-        return list(reasons)
-    public = [reason for reason in reasons if reason.code in RULES]
-    return list(public) if public or not reasons else ["unavailable"]

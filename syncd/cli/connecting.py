@@ -120,11 +120,20 @@ def _choose(wish: CaldavWish, calendars: Sequence[RemoteCalendar], known: _Known
     return chosen
 
 
+def _check_target(freelancer: Freelancer, wish: CaldavWish) -> None:
+    """A freelancer has one target."""
+    others = [a for a in freelancer.accounts if a.active and a.target and a.name != wish.name]
+    if wish.target and others:
+        detail = f"{others[0].name}/{others[0].target} takes consultations already: a freelancer has one target"
+        raise ApiError("invalid-request", detail)
+
+
 def _store(installation: Opened, freelancer_id: str, wish: CaldavWish, connection: Connection) -> None:
     services = installation.services
     now = services.clock()
     with services.store.write() as session:
         freelancer = session.get_one(Freelancer, freelancer_id)
+        _check_target(freelancer, wish)
         account = next((a for a in freelancer.accounts if a.name == wish.name), None)
         if account is None:
             account = Account(id=new_id("acc"), name=wish.name, created_at=now, missing=[], attempts=0)

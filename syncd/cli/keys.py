@@ -12,7 +12,7 @@ from sqlalchemy import select
 from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
-from syncd.feed import rfc3339
+from syncd.instants import rfc3339
 from syncd.secrets import hash_api_key, new_api_key
 from syncd.store import keys
 from syncd.store.models import ApiKey, Freelancer

@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from availability import ZoneError, zones
-from syncd.api.problems import reasons_json
-from syncd.api.slots import duration_of, window_of
 from syncd.booking.lifecycle import reasons_against
+from syncd.booking.reasons import reasons_json
 from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
 from syncd.feed import FeedQuestion
+from syncd.instants import FIRST_YEAR, LAST_YEAR
+from syncd.questions import duration_of, window_of
 from syncd.store import offers
 from syncd.store.offers import Offer
 from syncd.store.overview import overview
@@ -171,14 +172,22 @@ def local_instant(text: str, tz: str) -> datetime:
     except ValueError:
         detail = f"{text!r} is no date and time; right would be 2026-12-01T10:00 or 2026-12-01T10:00+01:00"
         raise ApiError("invalid-request", detail) from None
+    _check_year(at.year, text)
     return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(tz))).astimezone(UTC)
 
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        on = date.fromisoformat(text)
     except ValueError:
         raise ApiError("invalid-request", f"{text!r} is no date; right would be 2026-12-01") from None
+    _check_year(on.year, text)
+    return on
+
+
+def _check_year(year: int, text: str) -> None:
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ApiError("invalid-request", f"{text!r} must lie between {FIRST_YEAR} and {LAST_YEAR}")
 
 
 def _zone(name: str) -> str:

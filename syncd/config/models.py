@@ -243,6 +243,13 @@ class Config(Table):
         """The database, with an absolute path if it is a file."""
         return self.daemon.database
 
+    def public_url(self, port: int) -> str:
+        """How browsers reach this daemon: as set, else where its server listens."""
+        if "public_url" in self.daemon.model_fields_set:
+            return self.daemon.public_url.rstrip("/")
+        host = self.server.host if self.server.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
     def invite(self, freelancer: Freelancer) -> Invite:
         """Who invites clients of this freelancer: as set, else syncd where mail is configured, else no one."""
         return freelancer.invite or ("syncd" if self.mail else "none")

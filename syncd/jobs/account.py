@@ -69,8 +69,10 @@ class WorkReport:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to do beyond what is due: pull everything now, in full, believing what the brake would hold back."""
+    """What to do beyond what is due: not wait for back-off to end; pull everything now; in full, believing what the
+    brake would hold back."""
 
+    insist: bool = False
     everything: bool = False
     full: bool = False
 
@@ -100,8 +102,8 @@ def work_account(shop: Workshop, account_id: str, order: Order = DUE) -> WorkRep
             report.skipped.append(account_id)
             return report
         kind, name, connection = account.provider, account.name, connection_of(account, shop.vault)
-        may_ask = order.everything or leases.may_ask(account, shop.clock())
-        if account.state == "failing" and may_ask:
+        may_ask = order.everything or leases.may_ask(account, shop.clock(), insist=order.insist)
+        if may_ask and (account.state == "failing" or order.everything or order.insist):
             outbox.try_again(session, account_id, shop.clock())
     try:
         provider = shop.open_provider(kind, connection)

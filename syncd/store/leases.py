@@ -36,26 +36,30 @@ def _questions(now: datetime) -> list[Select[str]]:
     return [writes, lists, pulls]
 
 
-def due_accounts(session: Session, now: datetime) -> list[str]:
-    """Accounts with work that may be done now: those that owe a write first, those with days to expand last."""
+def due_accounts(session: Session, now: datetime, *, insist: bool = False) -> list[str]:
+    """Accounts with work that may be done now: those that owe a write first, those with days to expand last.
+
+    `insist` doesn't wait for the back-off of failing accounts to end.
+    """
     pullable = select(Account.id).where(Account.active, Account.provider.in_(PULLABLE))
-    askable = pullable.where(
-        Account.state != "needs_reconnect",
-        or_(Account.blocked_until_at.is_(None), Account.blocked_until_at <= now),
-    )
+    askable = pullable.where(Account.state != "needs_reconnect")
+    if not insist:
+        askable = askable.where(or_(Account.blocked_until_at.is_(None), Account.blocked_until_at <= now))
     unexpanded = select(Calendar.account_id).where(
         _PULLED, Calendar.generation > 0, Calendar.expanded_on != now.date().isoformat()
     )
     found: dict[str, None] = {}
+    if insist:
+        found |= dict.fromkeys(session.scalars(askable.where(Account.state == "failing")))
     for kind in _questions(now):
         found |= dict.fromkeys(session.scalars(askable.where(Account.id.in_(kind))))
     found |= dict.fromkeys(session.scalars(pullable.where(Account.id.in_(unexpanded))))
     return list(found)
 
 
-def may_ask(account: Account, now: datetime) -> bool:
-    """Whether the account's server may be asked now."""
-    waits = account.blocked_until_at is not None and account.blocked_until_at > now
+def may_ask(account: Account, now: datetime, *, insist: bool = False) -> bool:
+    """Whether the account's server may be asked now; `insist` doesn't wait for back-off to end."""
+    waits = not insist and account.blocked_until_at is not None and account.blocked_until_at > now
     return account.state != "needs_reconnect" and not waits
 
 
@@ -97,6 +101,12 @@ def note_success(account: Account) -> None:
     problems = [f"{c.name}: {c.problem}" for c in account.calendars if c.problem and c.is_pulled]
     account.state, account.problem = ("failing", problems[0]) if problems else ("ok", None)
     account.attempts, account.blocked_until_at = 0, None
+
+
+def waiting_for_a_person(session: Session) -> list[tuple[str, str]]:
+    """Names of the accounts that must be reconnected, and why."""
+    rows = select(Account.name, Account.problem).where(Account.active, Account.state == "needs_reconnect")
+    return [(name, problem or "") for name, problem in session.execute(rows)]
 
 
 def last_pull_at(session: Session) -> datetime | None:

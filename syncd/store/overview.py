@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncd.feed import rfc3339
+from syncd.instants import rfc3339
 from syncd.store import outbox, pulls
 from syncd.store.models import Account, Calendar, Freelancer
 from syncd.sync.staleness import trust_of
@@ -35,7 +35,7 @@ def _account(session: Session, account: Account, handle: str, stale_after: timed
         "state": account.state,
         "active": account.active,
         "problem": account.problem,
-        "missing": account.missing,
+        "missing": account.missing if account.listed_at else [],
         "retry_at": _text(account.blocked_until_at),
         "calendars": [
             _calendar(session, calendar, account, stale_after, now)

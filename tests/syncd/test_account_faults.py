@@ -14,6 +14,7 @@ from providers.errors import (
     RateLimited,
     Unavailable,
 )
+from syncd.jobs.account import Order
 from syncd.services import open_services
 from syncd.store import leases
 
@@ -181,3 +182,26 @@ def test_an_account_being_blocked_keeps_its_writes(pair, at):
     pair.sync()
     assert pair.booking(booking).event.state == "written"
     assert len(pair.remote.texts("Work")) == 1
+
+
+def test_one_pass_does_not_wait_for_back_off_to_end(house, at):
+    """As from cron: what failed the last time is tried, and what is owed goes with it."""
+    booking = house.book(at(12, 1))
+    house.later(minutes=3)
+    for _ in ("the write", "the pull"):
+        house.remote.fail_next(Unavailable())
+    house.sync()
+    assert house.account().state == "failing"
+    house.sync()
+    assert house.booking(booking).event.state == "pending"
+    assert house.sync(Order(insist=True)).written == 1
+    assert house.account().state == "ok"
+
+
+def test_what_is_owed_is_written_as_soon_as_the_account_answers_again(house, at):
+    booking = house.book(at(12, 1))
+    for _ in range(4):
+        house.remote.fail_next(Unavailable())
+        house.sync(Order(everything=True))
+    assert house.pull().written == 1
+    assert house.booking(booking).event.state == "written"

@@ -79,6 +79,7 @@ def test_the_problems_are_those_of_the_contract() -> None:
         401: {"unauthorized"},
         403: {"forbidden", "read-only"},
         404: {"not-found"},
+        405: {"method-not-allowed"},  # ours: the contract has no word for it
         409: {
             *("slot-taken", "wrong-state", "already-ringing", "not-online", "outside-hours", "request-in-progress"),
         },

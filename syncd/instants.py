@@ -1,12 +1,14 @@
-"""Reads dates and RFC 3339 instants as requests hold them. Decides which texts are one, not where they stood."""
+"""Dates and RFC 3339 instants as texts, read and written. Decides which texts are one, not where they stood."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199  # leaves room for every offset, buffer and horizon within what a datetime holds
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(?::\d\d(?:\.\d{1,6}0*)?)?)([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LOST_PLUS = re.compile(r" (?=\d\d:\d\d$)", re.ASCII)
@@ -48,3 +50,14 @@ def _check_year(year: int) -> None:
 def restore_plus(text: str) -> str:
     """A `+` before an offset that arrived as a space, as query strings decode it, put back."""
     return _LOST_PLUS.sub("+", text)
+
+
+def rfc3339(at: datetime) -> str:
+    """An instant in UTC as the API writes it."""
+    text = at.astimezone(UTC).isoformat(timespec="microseconds" if at.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+def local(instant: int, tz: str) -> str:
+    """An instant with the offset of a zone."""
+    return (_EPOCH + timedelta(seconds=instant)).astimezone(ZoneInfo(tz)).isoformat()
