@@ -78,6 +78,7 @@ class _Target:
     sync_token: str | None
     tz: str
     choices: Choices
+    meaning: tuple[object, ...]
     sync_every: timedelta
     window: Window
 
@@ -128,9 +129,16 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
             sync_token=None if fresh else calendar.sync_token,
             tz=calendar.tz or account.freelancer.tz,
             choices=Choices.of(account),
+            meaning=_meaning(calendar),
             sync_every=timedelta(seconds=account.sync_every_seconds),
             window=pull_window(now, pull.settings.keep_busy_for),
         )
+
+
+def _meaning(calendar: Calendar) -> tuple[object, ...]:
+    """The settings by which events are understood: what blocks, where days begin, who one is."""
+    person = calendar.account.freelancer
+    return Choices.of(calendar.account), calendar.tz or person.tz, person.email, tuple(person.addresses)
 
 
 # Rows from events
@@ -271,11 +279,15 @@ def _swap(
         gone = pulls.written_ids(session, calendar.id) - listed
         _record_drift(session, target, own_rows, gone=frozenset(gone))
         calendar.generation, calendar.sync_token = new, token
-        calendar.full_synced_at, calendar.full_wanted = started_at, False
-        calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at
+        # What was read by settings that have changed meanwhile isn't relied on: it has to be read once more.
+        understood = _meaning(calendar) == target.meaning
+        calendar.full_synced_at, calendar.full_wanted = started_at, not understood
+        calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at if understood else None
         pulls.drop_generations(session, calendar.id, keep=new)
         pulls.bump_availability(session, target.freelancer_id)
         _succeed(pull, session, calendar, target, started_at)
+        if not understood:
+            calendar.next_pull_at = started_at
     return PullReport(target.remote.name, full=True, changed=len(listed), removed=len(before - listed))
 
 
@@ -381,7 +393,7 @@ def extend_calendar(pull: Pull) -> int:
             pulls.put_spans(session, calendar.id, generation, added)
             pulls.drop_past_spans(session, calendar.id, target.window.start_at)
             calendar.expanded_on = _today(target)
-            if until is not None:  # else it has to be read anew first
+            if until is not None and calendar.expanded_until_at == until:  # else it has to be read anew first
                 calendar.expanded_until_at = target.window.end_at
             pulls.bump_availability(session, target.freelancer_id)
     return len(added)

@@ -297,3 +297,15 @@ def test_series_are_expanded_on_though_the_account_waits_for_a_person(make_house
             assert leases.due_accounts(session, house.now) == [house.account_id]
         house.sync()
         assert not [slot for slot in house.feed(house.now, 30) if slot[11:13] == "10"]
+
+
+def test_a_choice_that_changes_during_a_full_pull_is_unknown_until_the_next(house, at):
+    house.put("maybe", at(12, 1), more="STATUS:TENTATIVE")
+    house.apply(account='target = "Work"\ntentative = "free"')
+    house.after_each_page(lambda: house.apply(account='target = "Work"\ntentative = "busy"'))
+    house.pull()
+    assert is_closed(house)
+    house.shop = house.workshop()
+    house.sync()
+    assert not is_closed(house)
+    assert not house.is_listed(at(12, 1))
