@@ -16,7 +16,7 @@ from syncd.store import offers
 from syncd.store.bookings import is_named
 from syncd.store.models import Account, Booking, Calendar, Consultation, Freelancer, ScheduleRow
 from syncd.store.offers import Offer
-from syncd.sync.pull import own_spans
+from syncd.sync.drift import own_spans
 from syncd.sync.staleness import Trust, trust_of, unknown_account
 
 _LIMITS_LOOK_BACK = timedelta(days=9)  # a week's count needs the bookings of its past days

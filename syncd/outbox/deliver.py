@@ -16,7 +16,7 @@ from syncd.outbox.plan import Place, Step, plan_write, uid_of
 from syncd.store import leases, outbox, pulls
 from syncd.store.engine import Store
 from syncd.store.models import OWNING_STATES, Booking, BookingEvent, Calendar, OutboxItem
-from syncd.sync.pull import own_spans
+from syncd.sync.drift import own_spans
 
 _STEPS = 6  # remove, renew, create, and the booking changing meanwhile: more at once is no progress
 

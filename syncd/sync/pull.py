@@ -21,15 +21,15 @@ from providers.port import Provider
 from providers.recurrence import instances
 from syncd.store import leases, pulls
 from syncd.store.engine import Store
-from syncd.store.models import Account, Booking, BookingEvent, Calendar
+from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
-from syncd.sync.busy import Choices, Span, busy_spans, span_of
-from syncd.sync.plan import Brake, HoldBack, OwnEvent, PullPlan, plan_brake, plan_drift, plan_pull
+from syncd.sync.busy import Choices, Span, busy_spans
+from syncd.sync.drift import record_drift
+from syncd.sync.plan import Brake, HoldBack, PullPlan, plan_brake, plan_pull
 
 KEPT_PAST = timedelta(days=8)
 _OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
 Expanded = tuple[tuple[Span, ...], str | None]
-_EVER = Window(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
             return _hold_back(calendar, held_back, now)
         pulls.put_events(session, calendar.id, calendar.generation, rows)
         pulls.drop_events(session, calendar.id, calendar.generation, plan.removals)
-        _record_drift(session, target, rows, gone=plan.removals)
+        record_drift(session, calendar.id, target.tz, rows, gone=plan.removals)
         if rows or plan.removals:
             pulls.bump_availability(session, target.freelancer_id)
         calendar.sync_token = pages[-1].sync_token or calendar.sync_token
@@ -277,7 +277,7 @@ def _swap(
             pulls.drop_generations(session, calendar.id, keep=calendar.generation)
             return _hold_back(calendar, held_back, pull.clock())
         gone = pulls.written_ids(session, calendar.id) - listed
-        _record_drift(session, target, own_rows, gone=frozenset(gone))
+        record_drift(session, calendar.id, target.tz, own_rows, gone=frozenset(gone))
         calendar.generation, calendar.sync_token = new, token
         # What was read by settings that have changed meanwhile isn't relied on: it has to be read once more.
         understood = _meaning(calendar) == target.meaning
@@ -321,47 +321,6 @@ def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullRe
     calendar.full_wanted = True
     calendar.next_pull_at = now + timedelta(minutes=5)
     return PullReport(calendar.name, full=True, changed=0, removed=0, held_back=len(held_back.lost))
-
-
-def _record_drift(session: Session, target: _Target, rows: list[EventRow], gone: frozenset[str]) -> None:
-    """Note on each booking of ours written in this calendar whether its event is still where we put it."""
-    seen = {row.remote_id: row for row in rows if row.booking_id}
-    if not seen and not gone:
-        return
-    for event, booking in pulls.written_in(session, target.calendar_id):
-        if event.remote_id in gone:
-            _set_drift(event, plan_drift(_own_event(event, booking), None))
-        elif event.remote_id in seen:
-            spans = _all_spans(seen[event.remote_id].skeleton, target.tz)
-            _set_drift(event, plan_drift(_own_event(event, booking), spans))
-
-
-def _own_event(event: BookingEvent, booking: Booking) -> OwnEvent:
-    return OwnEvent(booking.id, event.remote_id or "", own_spans(event, booking))
-
-
-def own_spans(event: BookingEvent, booking: Booking) -> frozenset[Span]:
-    """Every span in which our event may be by our own doing: as booked, as last written, as about to be written."""
-    pairs = [
-        (booking.starts_at, booking.ends_at),
-        (event.written_starts_at, event.written_ends_at),
-        (event.attempted_starts_at, event.attempted_ends_at),
-    ]
-    return frozenset(span_of(start, end) for start, end in pairs if start and end)
-
-
-def _all_spans(skeleton: str, tz: str) -> tuple[Span, ...]:
-    try:
-        found = instances(skeleton, _EVER, tz)
-    except ProviderError:
-        return ()
-    return tuple(sorted({span_of(i.start_at, i.end_at) for i in found if i.status != "CANCELLED"}))
-
-
-def _set_drift(event: BookingEvent, drift: dict[str, object] | None) -> None:
-    if event.state not in ("written", "drifted"):
-        return
-    event.state, event.drift = ("drifted", drift) if drift else ("written", None)
 
 
 def _succeed(pull: Pull, session: Session, calendar: Calendar, target: _Target, started_at: datetime) -> None:
