@@ -152,6 +152,7 @@ class Daemon:
 def run_daemon(services: Services, locks: ProcessLocks, config_path: Path) -> None:
     """`syncd run`: until SIGTERM or SIGINT. Raises StoreError if another daemon has the database."""
     locks.become_daemon()
+    apply_declared(services)
     server = services.config.server
     with closing(listen(server.host, server.port)) as listener:
         daemon = Daemon(services, locks, listener, config_path)

@@ -103,7 +103,7 @@ def work_account(shop: Workshop, account_id: str, order: Order = DUE) -> WorkRep
             return report
         kind, name, connection = account.provider, account.name, connection_of(account, shop.vault)
         may_ask = order.everything or leases.may_ask(account, shop.clock(), insist=order.insist)
-        if may_ask and (account.state == "failing" or order.everything or order.insist):
+        if may_ask and (account.blocked_until_at is not None or order.everything or order.insist):
             outbox.try_again(session, account_id, shop.clock())
     try:
         provider = shop.open_provider(kind, connection)
@@ -263,8 +263,8 @@ def _calendars(job: _Job) -> list[str]:
     with job.shop.store.read() as session:
         account = session.get_one(Account, job.account_id)
         now = job.shop.clock()
-        wanted = [c for c in account.calendars if c.is_pulled]
-        return [c.id for c in wanted if job.order.everything or c.next_pull_at <= now]
+        order, wanted = job.order, [c for c in account.calendars if c.is_pulled]
+        return [c.id for c in wanted if order.everything or c.next_pull_at <= now or (order.insist and c.problem)]
 
 
 def _pull(job: _Job, calendar_id: str) -> None:

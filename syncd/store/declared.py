@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syncd import config as declared
@@ -43,6 +43,9 @@ def apply_config(applying: Applying) -> None:
     session.flush()
     for row in session.scalars(select(Freelancer)) if changed else ():
         pulls.bump_availability(session, row.id)
+    if changed:
+        # Work in flight reads by the old settings: without its lease it commits nothing, and is done again.
+        session.execute(update(Account).values(lease_owner=None, lease_until=None))
 
 
 def _apply_freelancers(applying: Applying) -> None:
@@ -153,7 +156,10 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
     row.active = row.declared = True
     if before is not None and before != _meaning(row):
         _read_again([row], applying.now)
+    chosen = {c.remote_id for c in row.calendars if c.target}
     applying.choose(row, applying.now)
+    if chosen != {c.remote_id for c in row.calendars if c.target}:
+        row.next_list_at = applying.now  # gives promised events their calendar
 
 
 def _read_again(accounts: Iterable[Account], now: datetime) -> None:
@@ -188,5 +194,6 @@ def renew_access(row: Account, url: str, username: str, now: datetime) -> None:
     row.url, row.username = url, username
     row.state, row.problem, row.attempts, row.blocked_until_at = "ok", None, 0, None
     row.next_list_at = now
+    row.lease_owner = row.lease_until = None  # work in flight asked with the old ones
     for calendar in row.calendars:
         calendar.next_pull_at, calendar.attempts = now, 0

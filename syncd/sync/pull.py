@@ -78,7 +78,6 @@ class _Target:
     sync_token: str | None
     tz: str
     choices: Choices
-    meaning: tuple[object, ...]
     sync_every: timedelta
     window: Window
 
@@ -129,16 +128,9 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
             sync_token=None if fresh else calendar.sync_token,
             tz=calendar.tz or account.freelancer.tz,
             choices=Choices.of(account),
-            meaning=_meaning(calendar),
             sync_every=timedelta(seconds=account.sync_every_seconds),
             window=pull_window(now, pull.settings.keep_busy_for),
         )
-
-
-def _meaning(calendar: Calendar) -> tuple[object, ...]:
-    """The settings by which events are understood: what blocks, where days begin, who one is."""
-    person = calendar.account.freelancer
-    return Choices.of(calendar.account), calendar.tz or person.tz, person.email, tuple(person.addresses)
 
 
 # Rows from events
@@ -230,6 +222,8 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
         if rows or plan.removals:
             pulls.bump_availability(session, target.freelancer_id)
         calendar.sync_token = pages[-1].sync_token or calendar.sync_token
+        if calendar.expanded_until_at is not None:  # what changed is expanded only as far as this
+            calendar.expanded_until_at = min(calendar.expanded_until_at, target.window.end_at)
         _succeed(pull, session, calendar, target, started_at)
     return PullReport(target.remote.name, full=False, changed=len(rows), removed=len(plan.removals))
 
@@ -279,15 +273,11 @@ def _swap(
         gone = pulls.written_ids(session, calendar.id) - listed
         record_drift(session, calendar.id, target.tz, own_rows, gone=frozenset(gone))
         calendar.generation, calendar.sync_token = new, token
-        # What was read by settings that have changed meanwhile isn't relied on: it has to be read once more.
-        understood = _meaning(calendar) == target.meaning
-        calendar.full_synced_at, calendar.full_wanted = started_at, not understood
-        calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at if understood else None
+        calendar.full_synced_at, calendar.full_wanted = started_at, False
+        calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at
         pulls.drop_generations(session, calendar.id, keep=new)
         pulls.bump_availability(session, target.freelancer_id)
         _succeed(pull, session, calendar, target, started_at)
-        if not understood:
-            calendar.next_pull_at = started_at
     return PullReport(target.remote.name, full=True, changed=len(listed), removed=len(before - listed))
 
 

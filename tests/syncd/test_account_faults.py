@@ -205,3 +205,22 @@ def test_what_is_owed_is_written_as_soon_as_the_account_answers_again(house, at)
         house.sync(Order(everything=True))
     assert house.pull().written == 1
     assert house.booking(booking).event.state == "written"
+
+
+def test_one_pass_after_another_fails_as_long_as_the_server_does(house):
+    for _ in range(3):
+        house.later(seconds=30)
+        for _ in ("list", "pull"):
+            house.remote.fail_next(Unavailable())
+        house.later(minutes=3)
+        assert house.sync(Order(insist=True)).failures
+
+
+def test_a_calendar_that_fails_does_not_end_the_back_off_of_writes(pair, at):
+    pair.remote.fail_next(NotFound("gone"))
+    pair.sync()
+    assert pair.account().state == "failing"
+    pair.book(at(12, 1))
+    pair.remote.fail_next(Unavailable())
+    assert pair.sync().written == 0
+    assert pair.sync().written == 0, "its pause isn't over"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from availability import explain
@@ -309,3 +311,38 @@ def test_a_choice_that_changes_during_a_full_pull_is_unknown_until_the_next(hous
     house.sync()
     assert not is_closed(house)
     assert not house.is_listed(at(12, 1))
+
+
+def test_what_changed_while_busy_time_was_kept_shorter_is_expanded_when_it_is_kept_longer_again(make_house, at):
+    house = make_house(keep="60d")
+    house.pull()
+    for keep, horizon in (("20d", "20d"), ("60d", "50d")):
+        house.parts["keep"] = keep
+        house.config()
+        text = (house.folder / "config.toml").read_text().replace('horizon = "20d"', f'horizon = "{horizon}"')
+        house.apply(text)
+        house.shop = house.workshop()
+        house.put("daily", at(10), 60, "RRULE:FREQ=DAILY")
+        house.later(minutes=3)
+        house.sync()
+    assert not is_closed(house)
+    assert not [slot for slot in house.feed(at(0, 25), 20) if slot[11:13] == "10"]
+
+
+def test_a_list_in_flight_when_the_address_changes_is_not_believed(make_house, at):
+    house, other = make_house(), make_house()
+    house.put("busy", at(12, 1))
+    listed = house.remote.calls.total()
+    house.after_each_page(lambda: None)
+    house.url = other.url
+    opened = house.shop.open_provider
+
+    def change_address(kind, connection):
+        house.apply(account='target = "Work"')
+        return opened(kind, connection)
+
+    house.shop = dataclasses.replace(house.shop, open_provider=change_address)
+    house.sync()
+    assert house.remote.calls.total() > listed, "the old server was asked"
+    assert house.account().listed_at is None
+    assert is_closed(house)
