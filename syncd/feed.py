@@ -67,7 +67,7 @@ class Feed:
         if kept is not None and (kept.expires_at is None or now < kept.expires_at):
             return kept
         circumstances = self._situations.load(session, offer, now)
-        answer = _answer(offer, question, circumstances, now, with_calendars=False)
+        answer = _answer(offer, question, circumstances, with_calendars=False)
         if not circumstances.is_degraded:
             self._keep(key, answer)
         return answer
@@ -85,7 +85,7 @@ class Feed:
         """The answer for one caller alone, never kept: with the state of every calendar it rests on for a key's holder,
         around a booking that is being moved (semantics 6). Raises AvailabilityUnknown."""
         circumstances = self._situations.load(session, offer, now, leave_out=moved.id if moved else None)
-        return _answer(offer, question, circumstances, now, with_calendars=with_calendars, moved=moved)
+        return _answer(offer, question, circumstances, with_calendars=with_calendars, moved=moved)
 
     def _keep(self, key: tuple[object, ...], answer: FeedAnswer) -> None:
         with self._lock:
@@ -104,7 +104,6 @@ def _answer(
     offer: Offer,
     question: FeedQuestion,
     circumstances: Circumstances,
-    now: datetime,
     *,
     with_calendars: bool,
     moved: Booking | None = None,
@@ -123,21 +122,14 @@ def _answer(
     changes = valid_until(situation, duration, window)
     instants = [circumstances.changes_at, _EPOCH + timedelta(seconds=changes - 1) if changes is not None else None]
     expires_at = min((at for at in instants if at is not None), default=None)
-    meta = _meta(offer, question, circumstances, expires_at, with_calendars=with_calendars)
+    meta = _meta(circumstances, expires_at, with_calendars=with_calendars)
     body = _body(offer, question, found, meta, situation.rules.increment)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     calendar_ids = tuple(trust.id for trust in circumstances.trusts)
     return FeedAnswer(body, etag, calendar_ids, expires_at)
 
 
-def _meta(
-    offer: Offer,
-    question: FeedQuestion,
-    circumstances: Circumstances,
-    expires_at: datetime | None,
-    *,
-    with_calendars: bool,
-) -> dict[str, object]:
+def _meta(circumstances: Circumstances, expires_at: datetime | None, *, with_calendars: bool) -> dict[str, object]:
     meta: dict[str, object] = {
         "state": "degraded" if circumstances.is_degraded else "fresh",
         "next_slot": None,

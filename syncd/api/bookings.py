@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -169,11 +170,13 @@ def cancel_booking(
     return _act(request, booking_id, _Key(idempotency_key, if_match, body), wish.on_behalf_of, drop)
 
 
+@dataclass(frozen=True, slots=True)
 class _Key:
     """What an action was sent with."""
 
-    def __init__(self, idempotency_key: str | None, if_match: str | None, body: bytes) -> None:
-        self.idempotency_key, self.if_match, self.body = idempotency_key, if_match, body
+    idempotency_key: str | None
+    if_match: str | None
+    body: bytes
 
 
 def _act(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from fastapi import Request
 from sqlalchemy.orm import Session
@@ -12,10 +11,8 @@ from syncd.booking.lifecycle import Side
 from syncd.errors import ApiError
 from syncd.secrets import BOOKING_TOKEN_PREFIX, Vault, hash_api_key
 from syncd.store import keys
+from syncd.store.keys import Scope
 from syncd.store.models import Booking
-
-Scope = Literal["slots:read", "bookings:read", "bookings:write", "manage"]
-SCOPES: tuple[Scope, ...] = ("slots:read", "bookings:read", "bookings:write", "manage")
 
 
 @dataclass(frozen=True, slots=True)

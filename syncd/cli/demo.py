@@ -18,7 +18,7 @@ from caldav.davclient import DAVClient
 from sqlalchemy import select
 
 from availability import zones
-from syncd.cli.keys import SCOPES, make_key
+from syncd.cli.keys import make_key
 from syncd.config import load_config
 from syncd.daemon import Daemon, handle_signals, listen, open_locks
 from syncd.demo import calendar_server
@@ -27,6 +27,7 @@ from syncd.demo.week import week_of
 from syncd.errors import SyncdError
 from syncd.log import configure_logging
 from syncd.services import Services, open_services, utc_now
+from syncd.store.keys import SCOPES
 from syncd.store.models import Account
 
 HANDLE, SLUG = "ada", "intro"

@@ -15,12 +15,11 @@ from syncd.errors import ApiError
 from syncd.instants import rfc3339
 from syncd.secrets import hash_api_key, new_api_key
 from syncd.store import keys
+from syncd.store.keys import SCOPES
 from syncd.store.models import ApiKey, Freelancer
 
 if TYPE_CHECKING:
     from syncd.services import Services
-
-SCOPES = ("slots:read", "bookings:read", "bookings:write", "manage")
 
 
 def make_key(services: Services, handle: str | None, scopes: list[str]) -> tuple[str, str]:

@@ -52,8 +52,7 @@ def deliver(delivery: Delivery, item_id: int) -> bool:
         order = _take_order(delivery, item_id)
         if order is None:
             return True
-        ref, vanished = _act(delivery.provider, order)
-        if _record(delivery, order, ref, vanished=vanished):
+        if _record(delivery, order, _act(delivery.provider, order)):
             return True
     return False
 
@@ -79,7 +78,7 @@ def _take_order(delivery: Delivery, item_id: int) -> _Order | None:
 def _order(session: Session, item: OutboxItem, booking: Booking, event: BookingEvent) -> _Order:
     calendar = session.get(Calendar, event.calendar_id) if event.calendar_id else None
     place = Place(event.calendar_id, event.remote_id, attempted=event.attempted_starts_at is not None)
-    # An event stays in the calendar it was promised to; a changed target moves it in a later step of this project.
+    # An event stays in the calendar it was promised to; a changed target moves none that was sent.
     step = plan_write(place, wanted=booking.state in OWNING_STATES, target_id=event.calendar_id)
     remote = _remote(calendar) if calendar else None
     ref = None
@@ -93,21 +92,21 @@ def _remote(calendar: Calendar) -> RemoteCalendar:
     return RemoteCalendar(calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write)
 
 
-def _act(provider: Provider, order: _Order) -> tuple[EventRef | None, bool]:
-    """Take the step; returns where the event is now, and whether its id is used up."""
+def _act(provider: Provider, order: _Order) -> EventRef | None:
+    """Take the step; returns where the event is now, None if there is none (any more) under this id."""
     assert order.calendar is not None
     try:
         if order.step == "create":
-            return apply.create(provider, order.calendar, order.event, order.key), False
+            return apply.create(provider, order.calendar, order.event, order.key)
         if order.step == "change" and order.ref is not None:
-            return apply.change(provider, order.ref, order.event), False
+            return apply.change(provider, order.ref, order.event)
         apply.remove(provider, order.calendar, order.ref, order.key)
     except apply.Vanished:
-        return None, True
-    return None, False
+        pass  # the next step makes it anew, under the next generation's id
+    return None
 
 
-def _record(delivery: Delivery, order: _Order, ref: EventRef | None, *, vanished: bool) -> bool:
+def _record(delivery: Delivery, order: _Order, ref: EventRef | None) -> bool:
     """Store the result of a step; True if nothing more is owed."""
     with delivery.store.write() as session:
         leases.hold(session, delivery.account_id, delivery.owner, delivery.clock())

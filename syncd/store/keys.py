@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from syncd.store.models import ApiKey, IdempotentAnswer
 
+Scope = Literal["slots:read", "bookings:read", "bookings:write", "manage"]
+SCOPES: tuple[Scope, ...] = ("slots:read", "bookings:read", "bookings:write", "manage")
 KEEP_ANSWERS = timedelta(hours=24)
 
 
