@@ -8,7 +8,7 @@ to let a title, description, location, foreign attendee or any unlisted property
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -57,25 +57,44 @@ def reduce(text: str | bytes, *, remote_id: str, etag: str, own_addresses: froze
     calendars = [component for component in parse(text) if component.name == "VCALENDAR"]
     if not calendars:
         return Reduced(None, (Unreadable(remote_id, etag, "This is not an iCalendar object."),))
-    zones = _Zones.of(calendars)
-    own = frozenset(map(_address, own_addresses))
-    events = [event for calendar in calendars for event in calendar.parts_named("VEVENT")]
-    kept: list[list[str]] = []
-    uids: list[str] = []
-    unreadable: list[Unreadable] = []
-    for event in events:
-        try:
-            kept.append(list(_timing(event, zones, own)))
-            uids.append(_uid(event))
-        except (NotUnderstood, TooManyInstances) as error:
-            unreadable.append(Unreadable(remote_id, etag, str(error), _uid(event) or None, _shown_start(event)))
-    if not all(component.closed for component in (*calendars, *events)) and not unreadable:
+    zones = Zones.of(calendars)
+    events = list(timed(calendars, zones, own_addresses))
+    unreadable = [Unreadable(remote_id, etag, one.reason, one.uid or None, one.start) for one in events if one.reason]
+    if not all(component.closed for component in calendars) and not unreadable:
         unreadable.append(Unreadable(remote_id, etag, "The text ends before the calendar does."))
+    kept = [one for one in events if not one.reason]
     if not kept:
         return Reduced(None, tuple(unreadable))
-    skeleton = _calendar(calendars, zones, kept)
-    series_id = next(filter(None, uids), remote_id)
-    return Reduced(RemoteEvent(remote_id, series_id, etag, skeleton), tuple(unreadable))
+    series_id = next((one.uid for one in kept if one.uid), remote_id)
+    text = skeleton(kept, zones, default_zone(calendars))
+    return Reduced(RemoteEvent(remote_id, series_id, etag, text), tuple(unreadable))
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One VEVENT reduced to the lines that are kept, or the `reason` why it can't be understood."""
+
+    uid: str
+    start: str | None
+    lines: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def timed(calendars: Sequence[Component], zones: Zones, own_addresses: frozenset[str]) -> Iterator[Timed]:
+    """Yield every VEVENT of these VCALENDARs, reduced."""
+    own = frozenset(map(_address, own_addresses))
+    for event in (event for calendar in calendars for event in calendar.parts_named("VEVENT")):
+        uid, start = _uid(event), _shown_start(event)
+        try:
+            yield Timed(uid, start, tuple(_timing(event, zones, own)))
+        except (NotUnderstood, TooManyInstances) as error:
+            yield Timed(uid, start, reason=str(error))
+
+
+def default_zone(calendars: Sequence[Component]) -> str | None:
+    """Return the IANA name in X-WR-TIMEZONE, the zone of floating times."""
+    preferred = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
+    return iana_name(preferred.value.strip()) if preferred else None
 
 
 def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEvent:
@@ -105,19 +124,18 @@ def booking_of(skeleton: str) -> str | None:
     return rest.partition("\r\n")[0] if found else None
 
 
-def _calendar(calendars: list[Component], zones: _Zones, events: list[list[str]]) -> str:
+def skeleton(events: Iterable[Timed], zones: Zones, default: str | None) -> str:
+    """Return the VCALENDAR of some events of one resource, with the zones they need."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}"]
-    preferred = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
-    name = preferred and iana_name(preferred.value.strip())
-    lines += [f"X-WR-TIMEZONE:{name}"] if name else []
-    body = "\r\n".join(line for event in events for line in event)
+    lines += [f"X-WR-TIMEZONE:{default}"] if default else []
+    body = "\r\n".join(line for event in events for line in event.lines)
     for tzid, definition in sorted(zones.used.items()):
         # A zone that only an unreadable event needs would be gone from the skeleton of the skeleton.
         lines += definition if f";TZID={tzid}:" in body else ()
     return "\r\n".join([*lines, body, "END:VCALENDAR", ""])
 
 
-def _timing(event: Component, zones: _Zones, own: frozenset[str]) -> Iterator[str]:
+def _timing(event: Component, zones: Zones, own: frozenset[str]) -> Iterator[str]:
     """Yield the lines of a VEVENT that are kept, in the canonical order. Raises NotUnderstood."""
     if not event.closed:
         raise NotUnderstood("The text ends in the middle of the event.")
@@ -159,14 +177,15 @@ class _Stamp(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Zones:
+class Zones:
     """The zones of one resource: what it defines, and the definitions its events need."""
 
     definitions: dict[str, Component]
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, calendars: list[Component]) -> _Zones:
+    def of(cls, calendars: Sequence[Component]) -> Zones:
+        """Collect what these VCALENDARs define; of two definitions of one TZID the first counts."""
         found = [zone for calendar in calendars for zone in calendar.parts_named("VTIMEZONE")]
         named = ((zone.first("TZID"), zone) for zone in reversed(found))
         return cls({tzid.value.strip(): zone for tzid, zone in named if tzid is not None})
@@ -201,7 +220,7 @@ class _Zones:
         return zone_named(name) if name else UTC
 
 
-def _stamp(line: Line, written: str, zones: _Zones) -> _Stamp:
+def _stamp(line: Line, written: str, zones: Zones) -> _Stamp:
     """Spell a DATE or DATE-TIME canonically. Raises NotUnderstood."""
     written = written.strip().upper()
     if line.params.get("VALUE", "").upper() == "DATE":
@@ -215,7 +234,7 @@ def _stamp(line: Line, written: str, zones: _Zones) -> _Stamp:
     return _Stamp("", f"{written}Z") if name == "UTC" else _Stamp(f";TZID={name}", written)
 
 
-def _recurrence_id(event: Component, zones: _Zones) -> Iterator[str]:
+def _recurrence_id(event: Component, zones: Zones) -> Iterator[str]:
     line = event.first("RECURRENCE-ID")
     if line is None:
         return
@@ -224,7 +243,7 @@ def _recurrence_id(event: Component, zones: _Zones) -> Iterator[str]:
         yield _stamp(line, line.value, zones).line(f"RECURRENCE-ID{future}")
 
 
-def _span(event: Component, zones: _Zones) -> Iterator[str]:
+def _span(event: Component, zones: Zones) -> Iterator[str]:
     """Yield DTSTART and what tells the end. Raises NotUnderstood."""
     first, last, duration = (event.first(name) for name in ("DTSTART", "DTEND", "DURATION"))
     if first is None:
@@ -244,7 +263,7 @@ def _span(event: Component, zones: _Zones) -> Iterator[str]:
         yield f"DURATION:{duration.value.strip().upper()}"
 
 
-def _is_before(end: _Stamp, start: _Stamp, zones: _Zones) -> bool:
+def _is_before(end: _Stamp, start: _Stamp, zones: Zones) -> bool:
     """Compare on one wall clock where there is one; a floating and a fixed time may lie a day apart."""
     if end.params == start.params and end.written.endswith("Z") == start.written.endswith("Z"):
         return end.written < start.written
@@ -253,13 +272,13 @@ def _is_before(end: _Stamp, start: _Stamp, zones: _Zones) -> bool:
     return _instant(start, zones) - _instant(end, zones) > doubt
 
 
-def _instant(stamp: _Stamp, zones: _Zones) -> datetime:
+def _instant(stamp: _Stamp, zones: Zones) -> datetime:
     zone = zones.zone(stamp.params)
     moment = read_moment(stamp.written, zone)
     return to_utc(moment if isinstance(moment, datetime) else midnight(moment, zone))
 
 
-def _dates(line: Line, zones: _Zones) -> Iterator[str]:
+def _dates(line: Line, zones: Zones) -> Iterator[str]:
     """Spell an RDATE or EXDATE, one line for each kind of value in it. Raises NotUnderstood."""
     kinds: dict[str, list[str]] = {}
     with _named(line.name):
@@ -270,7 +289,7 @@ def _dates(line: Line, zones: _Zones) -> Iterator[str]:
     yield from (f"{line.name}{params}:{','.join(values)}" for params, values in kinds.items())
 
 
-def _period(line: Line, begin: str, end: str, zones: _Zones) -> _Stamp:
+def _period(line: Line, begin: str, end: str, zones: Zones) -> _Stamp:
     """Spell an RDATE's PERIOD, from time to time or from a time for a duration (RFC 5545 §3.3.9)."""
     start = stop = _stamp(line, begin, zones)
     if end.startswith(("P", "+", "-")):
