@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from providers import ical
 from providers.errors import AlreadyExists, ETagMismatch, GrantRevoked, NotFound, ProviderError, SyncTokenInvalid
@@ -22,10 +23,13 @@ from providers.model import (
     Connection,
     ConsultationEvent,
     EventRef,
+    Glance,
+    Probe,
     RemoteCalendar,
     Window,
     WrittenEvent,
 )
+from providers.port import Known
 
 _PAGE = 100
 _REVISIONS = itertools.count(1)  # never the same twice in a process, so a token of a calendar made anew is unknown
@@ -163,31 +167,47 @@ class MemoryProvider:
         with self._account.called("list_calendars", self._secret):
             return self._account.calendars()
 
-    def changes(self, calendar: RemoteCalendar, sync_token: str | None, window: Window) -> Iterator[ChangePage]:
-        """Yield what changed since a token; whole series, whatever the window."""
+    def changes(
+        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+    ) -> Iterator[ChangePage]:
+        """Yield what changed since a token or beside what is known; whole series, whatever the window."""
+        before = known() if known is not None and sync_token is None else None
         with self._account.called("changes", self._secret):
             found = self._account.calendar(calendar.remote_id)
-            since = 0 if sync_token is None else _revision(sync_token, found)
-            now = next(_REVISIONS)
-            newer = [(key, item) for key, item in found.resources.items() if item.revision > since]
-            gone = [key for key, revision in found.gone.items() if sync_token is not None and revision > since]
+            token = f"{found.born}-{next(_REVISIONS)}"
+            newer, gone = _difference(found, sync_token, before)
+        complete = sync_token is None and before is None
         pages = [newer[at : at + _PAGE] for at in range(0, len(newer), _PAGE)] or [[]]
         for page in pages[:-1]:
-            yield self._page(page, (), sync_token, None)
-        yield self._page(pages[-1], tuple(gone), sync_token, f"{found.born}-{now}")
+            yield self._page(page, [], None, complete=complete)
+        yield self._page(pages[-1], gone, token, complete=complete)
 
     def _page(
-        self, items: list[tuple[str, _Resource]], gone: tuple[str, ...], since: str | None, token: str | None
+        self, items: list[tuple[str, _Resource]], gone: list[str], token: str | None, *, complete: bool
     ) -> ChangePage:
         read = [ical.reduce(item.text, remote_id=key, etag=item.etag, own_addresses=self._own) for key, item in items]
         empty = [key for (key, _), one in zip(items, read, strict=True) if one.event is None and not one.unreadable]
         return ChangePage(
             changed=tuple(one.event for one in read if one.event is not None),
-            removed=() if since is None else (*gone, *empty),
+            removed=() if complete else (*gone, *empty),
             unreadable=tuple(bad for one in read for bad in one.unreadable),
-            complete=since is None,
+            complete=complete,
             sync_token=token,
         )
+
+    def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]:
+        """Return all that each calendar holds."""
+        with self._account.called("look", self._secret):
+            held = [(calendar.remote_id, self._account.calendar(calendar.remote_id)) for calendar in calendars]
+            pages = [(name, self._page(list(found.resources.items()), [], None, complete=True)) for name, found in held]
+        return [Glance(name, page.changed, page.unreadable) for name, page in pages]
+
+    def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
+        """Say what this module does, which needs no trial."""
+        with self._account.called("probe", self._secret):
+            found = self._account.calendar(calendar.remote_id)
+        privileges = ("read", "write") if found.remote.can_write else ("read",)
+        return Probe("sync-token", True, True, True, True, True, privileges)
 
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None:
         """Return what `create` with this key made, or None."""
@@ -241,6 +261,20 @@ class MemoryProvider:
         if resource is None:
             raise NotFound(calendar=ref.calendar, remote_id=ref.remote_id)
         return resource
+
+
+def _difference(
+    calendar: _Calendar, sync_token: str | None, known: Mapping[str, str] | None
+) -> tuple[list[tuple[str, _Resource]], list[str]]:
+    """Return what is new or changed, and what is gone: since a token, beside what is known, or since the beginning."""
+    items = calendar.resources.items()
+    if known is not None:
+        return [one for one in items if one[1].etag != known.get(one[0])], sorted(known.keys() - calendar.resources)
+    if sync_token is None:
+        return list(items), []
+    since = _revision(sync_token, calendar)
+    gone = [key for key, revision in calendar.gone.items() if revision > since]
+    return [one for one in items if one[1].revision > since], gone
 
 
 def _revision(sync_token: str, calendar: _Calendar) -> int:

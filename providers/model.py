@@ -48,15 +48,40 @@ class Capabilities:
     push: bool = False
 
 
+PullsBy = Literal["sync-token", "ctag", "etags", "download"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a calendar's server was seen to do; None is what nobody tried.
+
+    `pulls_by` is how changes are found: the server tells them, a mark of the whole calendar and its ETags do, its ETags
+    alone, or the whole is downloaded anew.
+    """
+
+    pulls_by: PullsBy
+    checks_tokens: bool | None = None  # it refuses a sync token that it never gave out
+    preconditions: bool | None = None  # it refuses a write whose If-Match or If-None-Match doesn't hold
+    recurrence: bool | None = None  # a series comes back with its rule and its exceptions
+    zones: bool | None = None  # and on its own wall clock
+    finds_by_time: bool | None = None  # asked for a span of time, it lists a series that has an instance there
+    privileges: tuple[str, ...] = ()  # read, write
+    remarks: tuple[str, ...] = ()  # sentences for people
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteCalendar:
-    """One calendar of an account; `remote_id` is the CalDAV collection's URL, Google's or Graph's id."""
+    """One calendar of an account; `remote_id` is the CalDAV collection's URL, Google's or Graph's id.
+
+    `probe` is what is known of it from before; a list of calendars doesn't tell.
+    """
 
     remote_id: str
     name: str
     colour: str | None = None  # "#rrggbb"
     tz: str | None = None  # IANA
     can_write: bool = True
+    probe: Probe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +119,15 @@ class ChangePage:
     complete: bool
     sync_token: str | None = None
     total: int | None = None  # resources in all pages together, where it is known
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a calendar holds now that may concern a span of time: whole series, some of which may lie elsewhere."""
+
+    calendar: str
+    events: tuple[RemoteEvent, ...]
+    unreadable: tuple[Unreadable, ...]
 
 
 @dataclass(frozen=True, slots=True)

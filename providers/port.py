@@ -4,12 +4,16 @@ Reading
 - `list_calendars` names every calendar with its zone and whether it can be written.
 - A full pull (`sync_token=None`) lists every resource once and ends with a sync token if `capabilities.incremental`.
 - A pull with that token lists what was created, changed or removed since, and nothing else when nothing was.
+- A pull that is told what is `known` and has no token compares all there is with that: it lists the difference alone.
 - Pages may be empty; only the last one carries the sync token.
 - A token the server doesn't know raises `SyncTokenInvalid`, at the first page, before anything is listed.
 - Changes that happen during a pull are in it or in the next one, never in neither.
 - What no longer holds an event is in `removed`, as if it were gone.
 - What can't be understood is in `unreadable` and the rest is listed all the same.
 - No title, description, location or foreign attendee is in any page.
+- `look` lists, for each calendar, whatever may have an instance in the span asked about, as it is now.
+- `probe` says how changes of a calendar are found and what may be done in it; it writes nothing, unless it is given a
+  time for a trial: then a throwaway series stands there for a moment, and is gone again whatever happens.
 - A calendar that is gone raises `NotFound`; a wrong password raises `GrantRevoked`.
 
 Writing
@@ -30,7 +34,8 @@ Everything raised is a `ProviderError`. Calls block; an instance is used by one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from providers.model import (
@@ -38,10 +43,15 @@ from providers.model import (
     ChangePage,
     ConsultationEvent,
     EventRef,
+    Glance,
+    Probe,
     RemoteCalendar,
     Window,
     WrittenEvent,
 )
+
+Known = Callable[[], Mapping[str, str]]
+"""Remote id → ETag of all that the last pulls listed; asked for before the server is, and only if it is needed."""
 
 
 class Provider(Protocol):
@@ -52,7 +62,13 @@ class Provider(Protocol):
 
     def list_calendars(self) -> list[RemoteCalendar]: ...
 
-    def changes(self, calendar: RemoteCalendar, sync_token: str | None, window: Window) -> Iterator[ChangePage]: ...
+    def changes(
+        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+    ) -> Iterator[ChangePage]: ...
+
+    def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]: ...
+
+    def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe: ...
 
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None: ...
 

@@ -11,12 +11,13 @@ Remote ids are absolute URLs in the one spelling of `providers.caldav.wire`. Our
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from caldav.lib import error as dav
 
 from providers import ical
-from providers.caldav import discovery, pull, wire
+from providers.caldav import discovery, probing, pull, wire
 from providers.caldav.failures import leaf_of, translated
 from providers.caldav.server import Resource, Server
 from providers.errors import AlreadyExists, ETagMismatch, NotFound, Unsupported
@@ -26,12 +27,15 @@ from providers.model import (
     Connection,
     ConsultationEvent,
     EventRef,
+    Glance,
+    Probe,
     RemoteCalendar,
     RemoteEvent,
     Unreadable,
     Window,
     WrittenEvent,
 )
+from providers.port import Known
 
 _INVITED = re.compile(r"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
 _MAY_MEAN_THERE = frozenset({403, 409, 412})
@@ -63,16 +67,22 @@ class CalDAVProvider:
         self._incremental = account.incremental
         return list(account.calendars)
 
-    def changes(self, calendar: RemoteCalendar, sync_token: str | None, window: Window) -> Iterator[ChangePage]:
-        """Yield what changed since `sync_token`, or everything; whole series, whatever the window.
+    def changes(
+        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+    ) -> Iterator[ChangePage]:
+        """Yield what changed since `sync_token` or beside what is `known`, or everything; whole series, always.
 
         Raises `SyncTokenInvalid` before the first page. Without a change it is one request; otherwise one more for
         every hundred resources, and up to two to learn our own addresses if someone is invited to something.
         """
+        before = known() if known is not None and sync_token is None else None
         with translated(calendar.remote_id, calendar=calendar.remote_id):
             listing = pull.listing(self._server, calendar.remote_id, sync_token)
             self._incremental = self._incremental and listing.incremental and listing.token is not None
-            yield from self._pages(calendar.remote_id, listing, complete=sync_token is None)
+            if before is not None:
+                listing = pull.compared(listing, before)
+            complete = sync_token is None and before is None
+            yield from self._pages(calendar.remote_id, listing, complete=complete)
 
     def _pages(self, calendar: str, listing: pull.Listing, *, complete: bool) -> Iterator[ChangePage]:
         """Yield a page for each batch; the last one, which is always there, names what is gone and holds the token."""
@@ -108,6 +118,21 @@ class CalDAVProvider:
         if self._discovered is None and any(_INVITED.search(resource.text) for resource in batch.found):
             self._discovered = discovery.own_addresses(self._server)
         return self._configured | (self._discovered or frozenset())
+
+    def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]:
+        """Ask each calendar what lies in the window, whole series; the server alone decides what it finds."""
+        return [self._look(calendar, window) for calendar in calendars]
+
+    def _look(self, calendar: RemoteCalendar, window: Window) -> Glance:
+        with translated(calendar.remote_id, calendar=calendar.remote_id):
+            batch = pull.looked_at(self._server, calendar.remote_id, window)
+            events, unreadable, _ = self._reduced(batch)
+        return Glance(calendar.remote_id, events, unreadable)
+
+    def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
+        """Find out what the server does with this calendar; with a time for it, by writing there too."""
+        with translated(calendar.remote_id, calendar=calendar.remote_id):
+            return probing.probe(self._server, calendar.remote_id, trial_at)
 
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None:
         """Return what `create` with this key made, if it is still where it was made."""

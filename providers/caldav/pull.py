@@ -6,8 +6,8 @@ own 404 or 410, or by the server's word in a listing. Refuses to know what an ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from caldav.elements import cdav
 from caldav.lib import error as dav
@@ -15,7 +15,7 @@ from caldav.lib import error as dav
 from providers.caldav import wire
 from providers.caldav.server import Resource, Server
 from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid
-from providers.model import Unreadable
+from providers.model import Unreadable, Window
 
 BATCH = 100
 _MAX_LISTINGS = 1_000
@@ -64,6 +64,16 @@ def listing(server: Server, calendar: str, token: str | None) -> Listing:
         if error.status not in _NO_SYNC or _NEED_PRIVILEGES in error.preconditions:
             raise
     return _listed(server, calendar)
+
+
+def compared(listing: Listing, known: Mapping[str, str]) -> Listing:
+    """Return what of a full listing isn't as it is known; a resource without an ETag may always have changed."""
+    changed = {
+        url: etag
+        for url, etag in listing.members.items()
+        if etag is None or wire.opaque(etag) != wire.opaque(known.get(url))
+    }
+    return replace(listing, members=changed, removed=frozenset(known.keys() - listing.members.keys()))
 
 
 def _refuses_token(error: dav.DAVError) -> bool:
@@ -128,6 +138,16 @@ def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch
     for url in wanted:
         if url not in answered:
             _ask_alone(server, url, wanted[url] or "", batch)
+    return batch
+
+
+def looked_at(server: Server, calendar: str, window: Window) -> Batch:
+    """Return what the server finds in a window; what it names without a text is asked for by itself."""
+    listed = {row.url: row for row in server.query(calendar, window) if row.status < 300 and _is_member(row.url)}
+    read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
+    batch = Batch(found=[Resource(url, listed[url].etag, text) for url, text in read.items()])
+    for url in listed.keys() - read.keys():
+        _ask_alone(server, url, listed[url].etag or "", batch)
     return batch
 
 

@@ -22,7 +22,7 @@ from providers.addresses import Scope
 from providers.caldav import wire
 from providers.caldav.credentials import Credentials
 from providers.errors import InvalidResponse
-from providers.model import Connection
+from providers.model import Connection, Window
 from providers.transport import open_session
 
 _CALENDAR_TYPE = {"Content-Type": "text/calendar; charset=utf-8"}
@@ -96,6 +96,11 @@ class Server:
         answer = self._send("REPORT", url, wire.multiget(members), {})
         return wire.rows(answer.tree, self._answers.landed)
 
+    def query(self, url: str, window: Window) -> list[wire.Row]:
+        """Ask for the events that may have an instance in a window (RFC 4791 §7.8)."""
+        answer = self._send("REPORT", url, wire.within(window), {"Depth": "1"})
+        return wire.rows(answer.tree, self._answers.landed)
+
     def get(self, url: str) -> Resource | None:
         """Fetch one resource; None if it isn't there."""
         try:
@@ -151,8 +156,8 @@ class _Answers:
 
     landed = ""
 
-    def __call__(self, response: requests.Response, **_sending: object) -> None:
-        """Note and label an answer; called by requests with what it was sent with."""
+    def __call__(self, response: requests.Response) -> None:
+        """Note and label an answer."""
         self.landed = response.url
         response.headers["Content-Type"] = "text/plain"
 

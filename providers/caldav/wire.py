@@ -21,7 +21,7 @@ from caldav.elements.base import BaseElement
 
 from providers.errors import InvalidResponse
 from providers.ical_zones import iana_name, suffix_name
-from providers.model import RemoteCalendar
+from providers.model import RemoteCalendar, Window
 
 
 class TimeZoneId(BaseElement):
@@ -34,6 +34,12 @@ class PrincipalUrl(BaseElement):
     """principal-URL (RFC 3744 §4.2), where current-user-principal is missing."""
 
     tag = "{DAV:}principal-URL"
+
+
+class CTag(BaseElement):
+    """getctag: changes whenever anything in the calendar does (an extension of calendarserver.org)."""
+
+    tag = "{http://calendarserver.org/ns/}getctag"
 
 
 CALENDAR_PROPERTIES: tuple[type[BaseElement], ...] = (
@@ -182,20 +188,32 @@ def multiget(urls: Iterable[str]) -> str:
     return question(cdav.CalendarMultiGet, [asked, *(dav.Href(value=path(url)) for url in urls)])
 
 
+def within(window: Window) -> str:
+    """Return a calendar-query body (RFC 4791 §9.5) for the events that may have an instance in a window."""
+    span = cdav.CompFilter("VEVENT") + cdav.TimeRange(window.start_at, window.end_at)
+    wanted = cdav.Filter() + (cdav.CompFilter("VCALENDAR") + span)
+    return question(cdav.CalendarQuery, [dav.Prop() + dav.GetEtag() + cdav.CalendarData(), wanted])
+
+
 def calendar_of(row: Row) -> RemoteCalendar | None:
     """Return the calendar a row describes; None for what isn't one, is in the bin, or can't hold events."""
     kinds = row.names(dav.ResourceType)
     if cdav.Calendar.tag not in kinds or _DELETED_CALENDAR in kinds or not _holds_events(row):
         return None
     url = collection(row.url)
-    granted = row.names(dav.CurrentUserPrivilegeSet)
     return RemoteCalendar(
         remote_id=url,
         name=row.text(dav.DisplayName) or unquote(url.rstrip("/").rsplit("/", 1)[-1]),
         colour=colour(row.text(ical.CalendarColor)),
         tz=zone(row.text(TimeZoneId), row.text(cdav.CalendarTimeZone)),
-        can_write=dav.CurrentUserPrivilegeSet.tag not in row.properties or bool(granted & _WRITING),
+        can_write=may_write(row),
     )
+
+
+def may_write(row: Row) -> bool:
+    """Say whether events may be written (RFC 3744 §5.4); a server that doesn't tell may let us."""
+    granted = row.names(dav.CurrentUserPrivilegeSet)
+    return dav.CurrentUserPrivilegeSet.tag not in row.properties or bool(granted & _WRITING)
 
 
 def _holds_events(row: Row) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -57,7 +58,7 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class PullReport:
-    """What a pull did."""
+    """What a pull did; a `full` one read or compared all there is."""
 
     calendar: str
     full: bool
@@ -76,6 +77,7 @@ class _Target:
     freelancer_id: str
     generation: int
     sync_token: str | None
+    everything: bool  # read all anew, into a new generation; else what is known is compared or added to
     tz: str
     choices: Choices
     sync_every: timedelta
@@ -99,11 +101,12 @@ def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
     try:
         return _pull(pull, target, started_at)
     except SyncTokenInvalid:
-        return _pull(pull, replace(target, sync_token=None), started_at)
+        return _pull(pull, replace(target, sync_token=None, everything=True), started_at)
 
 
 def _pull(pull: Pull, target: _Target, started_at: datetime) -> PullReport:
-    pages = iter(pull.provider.changes(target.remote, target.sync_token, target.window))
+    known = None if target.everything else partial(_known, pull, target)
+    pages = iter(pull.provider.changes(target.remote, target.sync_token, target.window, known))
     first = next(pages, None)
     if first is None:
         msg = "the provider gave no page of changes"
@@ -117,15 +120,17 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
     with pull.store.read() as session:
         calendar = session.get_one(Calendar, pull.calendar_id)
         account = calendar.account
-        compare = calendar.full_synced_at is None or now - calendar.full_synced_at >= pull.settings.reconcile_every
-        fresh = full or compare or calendar.full_wanted
+        compared_at = calendar.full_synced_at
+        everything = full or compared_at is None or calendar.full_wanted
+        compare = compared_at is None or now - compared_at >= pull.settings.reconcile_every
         return _Target(
             remote=RemoteCalendar(calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write),
             calendar_id=calendar.id,
             account_id=account.id,
             freelancer_id=account.freelancer_id,
             generation=calendar.generation,
-            sync_token=None if fresh else calendar.sync_token,
+            sync_token=None if everything or compare else calendar.sync_token,
+            everything=everything,
             tz=calendar.tz or account.freelancer.tz,
             choices=Choices.of(account),
             sync_every=timedelta(seconds=account.sync_every_seconds),
@@ -204,11 +209,15 @@ def as_reason(item: Unreadable) -> dict[str, str | None]:
 # The two ways of pulling
 
 
-def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
+def _known(pull: Pull, target: _Target) -> dict[str, str]:
+    """Remote id → ETag of what the calendar held at the last pull, and of what we wrote since."""
     with pull.store.read() as session:
-        known = pulls.known_etags(session, target.calendar_id, target.generation)
-        known |= dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")  # written since the last pull
-    plan = plan_pull(known, pages)
+        written = dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")
+        return written | pulls.known_etags(session, target.calendar_id, target.generation)
+
+
+def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
+    plan = plan_pull(_known(pull, target), pages)
     rows = _rows(pull, target, plan)
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
@@ -222,10 +231,13 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
         if rows or plan.removals:
             pulls.bump_availability(session, target.freelancer_id)
         calendar.sync_token = pages[-1].sync_token or calendar.sync_token
+        if target.sync_token is None:  # all there is was compared with all that is known
+            calendar.full_synced_at = started_at
         if calendar.expanded_until_at is not None:  # what changed is expanded only as far as this
             calendar.expanded_until_at = min(calendar.expanded_until_at, target.window.end_at)
         _succeed(pull, session, calendar, target, started_at)
-    return PullReport(target.remote.name, full=False, changed=len(rows), removed=len(plan.removals))
+    full = target.sync_token is None
+    return PullReport(target.remote.name, full=full, changed=len(rows), removed=len(plan.removals))
 
 
 def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[ChangePage]) -> PullReport:

@@ -30,6 +30,7 @@ from availability import zones
 from providers import open_provider
 from providers.errors import Unavailable
 from providers.model import ChangePage, Connection, ConsultationEvent, EventRef, RemoteCalendar, Window, WrittenEvent
+from providers.port import Known
 from syncd.api.answers import Answer
 from syncd.api.idempotency import Sent, perform
 from syncd.booking import lifecycle
@@ -129,8 +130,10 @@ class Counted:
     def list_calendars(self) -> list[RemoteCalendar]:
         return self._seen("list", self._provider.list_calendars())
 
-    def changes(self, calendar: RemoteCalendar, sync_token: str | None, window: Window) -> Iterator[ChangePage]:
-        for page in self._provider.changes(calendar, sync_token, window):
+    def changes(
+        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+    ) -> Iterator[ChangePage]:
+        for page in self._provider.changes(calendar, sync_token, window, known):
             yield self._seen("changes", page)
 
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None:

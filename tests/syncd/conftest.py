@@ -19,6 +19,7 @@ from providers import memory
 from providers.errors import Unavailable
 from providers.memory import MemoryAccount, MemoryProvider
 from providers.model import ChangePage, Connection, ConsultationEvent, EventRef, RemoteCalendar, Window
+from providers.port import Known
 from syncd.booking import lifecycle
 from syncd.booking.lifecycle import Wish
 from syncd.config import Config, load_config
@@ -76,8 +77,10 @@ class PagingProvider(MemoryProvider):
         provider.hook = hook
         return provider
 
-    def changes(self, calendar: RemoteCalendar, sync_token: str | None, window: Window) -> Iterator[ChangePage]:
-        for page in super().changes(calendar, sync_token, window):
+    def changes(
+        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+    ) -> Iterator[ChangePage]:
+        for page in super().changes(calendar, sync_token, window, known):
             yield page
             self.hook()
 

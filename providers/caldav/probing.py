@@ -1,0 +1,42 @@
+"""What a server really does with one calendar, found out by asking.
+
+Decides which questions tell it. Refuses to know what is made of the answers, and to write anything unless it is given
+a time for a trial.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from caldav.elements import dav
+from caldav.lib import error as failures
+
+from providers.caldav import pull, wire
+from providers.caldav.server import Server
+from providers.errors import SyncTokenInvalid
+from providers.model import Probe, PullsBy
+
+_NEVER_GIVEN_OUT = "http://syncd.invalid/never-given-out"
+
+
+def probe(server: Server, calendar: str, trial_at: datetime | None) -> Probe:
+    """Ask a calendar how its changes are found and what may be done in it."""
+    del trial_at
+    row = next(iter(server.propfind(calendar, (wire.CTag, dav.CurrentUserPrivilegeSet), depth=0)))
+    listing = pull.listing(server, calendar, None)
+    pulls_by: PullsBy = "ctag" if row.text(wire.CTag) else "etags"
+    if listing.token is not None:
+        pulls_by = "sync-token"
+    return Probe(
+        pulls_by=pulls_by,
+        checks_tokens=_checks_tokens(server, calendar) if pulls_by == "sync-token" else None,
+        privileges=("read", "write") if wire.may_write(row) else ("read",),
+    )
+
+
+def _checks_tokens(server: Server, calendar: str) -> bool:
+    try:
+        pull.listing(server, calendar, _NEVER_GIVEN_OUT)
+    except (SyncTokenInvalid, failures.DAVError):
+        return True
+    return False
