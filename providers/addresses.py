@@ -1,23 +1,18 @@
 """Which hosts an account's credential may be sent to, and which addresses may be connected to at all.
 
-A calendar's address is typed in by a person and then decides what this machine connects to. So names are resolved,
-checked and connected to in one step, and a credential stays with its registrable domain. Refuses to know: HTTP.
+A calendar's address is typed in by a person and then decides what this machine connects to. Decides which IP
+addresses are on the public internet, and that a credential stays with its registrable domain. Refuses to know: how
+names are resolved, HTTP.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-import urllib3
-from urllib3 import exceptions as wire
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util import connection as sockets
-
-from providers.errors import Unavailable
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +27,34 @@ class Scope:
         An address or a bare host name has no domain to share: there the port must be the same too, or both be the
         scheme's own.
         """
-        home, there = urlsplit(self.url), urlsplit(url)
-        mine, its = (home.hostname or "").lower(), (there.hostname or "").lower()
-        if (home.scheme, there.scheme) not in _SAFE_STEPS or not mine or not its:
+        home, there = _place(self.url), _place(url)
+        if home is None or there is None or (home.scheme, there.scheme) not in _SAFE_STEPS:
             return False
-        if _has_domain(mine):
-            return registrable_domain(mine) == registrable_domain(its)
-        return mine == its and (home.port == there.port)
+        if _has_domain(home.host):
+            return registrable_domain(home.host) == registrable_domain(there.host)
+        return (home.host, home.port) == (there.host, there.port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a URL leads; `port` is None if it is the scheme's own."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+def _place(url: str) -> _Place | None:
+    """Read a URL by the rules of the library that connects: another reader may see another host in it."""
+    try:
+        parsed = parse_url(url)
+    except LocationParseError:
+        return None
+    if not parsed.scheme or not parsed.host:
+        return None
+    usual = {"http": 80, "https": 443}.get(parsed.scheme)
+    host = parsed.host.strip("[]").lower().rstrip(".")
+    return _Place(parsed.scheme, host, None if parsed.port == usual else parsed.port)
 
 
 _SAFE_STEPS = frozenset({("http", "http"), ("http", "https"), ("https", "https")})
@@ -58,94 +74,37 @@ def registrable_domain(host: str) -> str:
     return ".".join(labels[-3 if registry or shared else -2 :])
 
 
-# IPv4 in IPv6's clothes, by rules of the local network (RFC 8215) or long gone (RFC 4291 §2.5.5.1).
-_TRANSLATED = (ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("::/96"))
+_OWN_SPELLING = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # 127.1 and 0x7f.1 are addresses to a resolver
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that is given out so far
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SPECIAL = (  # global to some versions of ipaddress: protocol assignments, relays into tunnels (RFC 7526), examples
+    *(ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24")),
+    ipaddress.IPv6Network("3fff::/20"),
+)
 
 
 def _has_domain(host: str) -> bool:
-    return "." in host and _address(host) is None
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
+    return "." in host and ":" not in host and not _OWN_SPELLING.fullmatch(host.rpartition(".")[2])
 
 
 def is_public(address: str) -> bool:
     """Say whether an IP address is on the public internet, looking into IPv6 forms that carry an IPv4 address."""
-    parsed = _address(address)
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = _carried_ipv4(parsed)
         if inner is not None:
             return is_public(str(inner))
-        if any(parsed in network for network in _TRANSLATED):
+        if parsed not in _GLOBAL_UNICAST:
             return False
-    return parsed is not None and parsed.is_global and not parsed.is_multicast
+    return parsed.is_global and not parsed.is_multicast and not any(parsed in network for network in _SPECIAL)
 
 
 def _carried_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
-    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+    if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.sixtofour
-
-
-def public_addresses(host: str, port: int) -> list[str]:
-    """Resolve `host` and return its public addresses; raise `Unavailable` if it has none.
-
-    The caller connects to what is returned, never to the name again, so a name that resolves differently a moment
-    later changes nothing.
-    """
-    found = dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    public = [address for address in found if is_public(address)]
-    if not public:
-        msg = f"{host} is at the private address {', '.join(found)}: set allow_private for this account to permit that"
-        raise Unavailable(msg)
-    return public
-
-
-def _connect_publicly(connection: HTTPConnection) -> socket.socket:
-    try:
-        return _first_that_answers(connection, public_addresses(connection.host, connection.port))
-    except socket.gaierror as error:
-        raise wire.NameResolutionError(connection.host, connection, error) from error
-    except TimeoutError as error:
-        raise wire.ConnectTimeoutError(connection, f"connecting to {connection.host} timed out") from error
-    except OSError as error:
-        raise wire.NewConnectionError(connection, f"connecting to {connection.host} failed: {error}") from error
-
-
-def _first_that_answers(connection: HTTPConnection, addresses: list[str]) -> socket.socket:
-    failure: OSError = OSError("no address")
-    for address in addresses:
-        try:
-            return sockets.create_connection(
-                (address, connection.port), connection.timeout, socket_options=connection.socket_options
-            )
-        except OSError as error:
-            failure = error
-    raise failure
-
-
-class _PublicHTTPConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect_publicly(self)
-
-
-class _PublicHTTPSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect_publicly(self)
-
-
-class _PublicHTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PublicHTTPConnection
-
-
-class _PublicHTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPSConnection
-
-
-PUBLIC_POOLS: dict[str, type[urllib3.HTTPConnectionPool]] = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}

@@ -8,7 +8,7 @@ credentials, calendars. Nothing here retries.
 from __future__ import annotations
 
 import re
-import time
+import ssl
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,9 @@ from requests.auth import AuthBase
 from urllib3 import exceptions as wire
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from providers.addresses import PUBLIC_POOLS, Scope
+from providers.addresses import Scope
+from providers.bodies import read_body
+from providers.connections import Pools, Terms
 from providers.errors import (
     AlreadyExists,
     ETagMismatch,
@@ -184,6 +186,8 @@ class BoundedAdapter(HTTPAdapter):
     """Sends a request within `limits` and reads the answer whole, or not at all."""
 
     limits = Limits()
+    terms = Terms()
+    on_response: Callable[[requests.Response], None] | None = None
 
     def send(
         self,
@@ -195,32 +199,29 @@ class BoundedAdapter(HTTPAdapter):
         proxies: object = None,
     ) -> requests.Response:
         """Send one request and return its answer, read; raise `InvalidResponse` if that is too large."""
-        deadline = time.monotonic() + self.limits.total
-        waits = (self.limits.connect, self.limits.read)
-        response = super().send(request, stream=True, timeout=waits, verify=verify)
+        limits, host = self.limits, _host(request.url)
+        self.terms.begin(host, limits.total, limits.size)
+        response = super().send(request, stream=True, timeout=(limits.connect, limits.read), verify=verify)
         with response:
-            response._content = b"".join(self._chunks(response, deadline))
+            encoding = response.headers.get("Content-Encoding", "")
+            response._content = read_body(_chunks(response), encoding, size=limits.size, host=host)
             response._content_consumed = True  # type: ignore[attr-defined]
+        if self.on_response is not None:
+            self.on_response(response)
         return response
 
-    def _chunks(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
-        size = 0
-        # read1 returns what has arrived: read would wait for all it asks for, and a trickle outlast every deadline
-        while chunk := response.raw.read1(65_536, decode_content=True):
-            size += len(chunk)
-            if size > self.limits.size:
-                msg = f"{_host(response.url)} sent more than {self.limits.size} bytes"
-                raise InvalidResponse(msg)
-            if time.monotonic() > deadline:
-                msg = f"{_host(response.url)} took more than {self.limits.total:.0f} s to answer"
-                raise Unavailable(msg)
-            yield chunk
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    # read1 returns what has arrived; read would wait for all it asks for
+    while chunk := response.raw.read1(65_536, decode_content=False):
+        yield chunk
 
 
 class GuardedSession(requests.Session):
     """A session that keeps nothing between requests, and follows redirects with the same method and body.
 
     With a scope, a redirect that leaves it is an error: a calendar never silently moves to another owner's host.
+    Without one it may lead to another host, which is told no credential. It never leads away from https.
     """
 
     scope: Scope | None = None
@@ -240,26 +241,31 @@ class GuardedSession(requests.Session):
         """Yield the answers along a chain of redirects (RFC 9110 §15.4), for any method of WebDAV."""
         if yield_requests:
             return  # only a look at what would come next, which nobody here asks for
+        home = self.scope or Scope(req.url or "")
         for _ in range(self.max_redirects):
             location = self.get_redirect_target(resp)
             if not location:
                 return
-            req = self._redirected(req, urljoin(resp.url, location))
+            req = self._redirected(req, urljoin(resp.url, location), home)
             resp = self.send(req, verify=verify, allow_redirects=False)
             yield resp
         if self.get_redirect_target(resp):
             msg = f"{_host(resp.url)} redirects more than {self.max_redirects} times"
             raise InvalidResponse(msg)
 
-    def _redirected(self, request: requests.PreparedRequest, url: str) -> requests.PreparedRequest:
-        if self.scope is not None and not self.scope.covers(url):
-            msg = f"{_host(request.url)} redirects to {_host(url)}: connect the account to that address if it is right"
-            raise InvalidResponse(msg)
+    def _redirected(self, request: requests.PreparedRequest, url: str, home: Scope) -> requests.PreparedRequest:
         following = request.copy()
         following.headers.pop("Authorization", None)
         following.prepare_url(url, None)
-        if isinstance(self.auth, AuthBase):
-            following.prepare_auth(self.auth, url)
+        here, there = request.url or "", following.url or ""  # as it is connected to, not as it was written
+        if not there.startswith("https:" if here.startswith("https:") else ("https:", "http:")):
+            msg = f"{_host(here)} redirects from {urlsplit(here).scheme} to {urlsplit(there).scheme}: not followed"
+            raise InvalidResponse(msg)
+        if self.scope is not None and not self.scope.covers(there):
+            msg = f"{_host(here)} redirects to {_host(there)}: connect the account to that address if it is right"
+            raise InvalidResponse(msg)
+        if isinstance(self.auth, AuthBase) and home.covers(there):
+            following.prepare_auth(self.auth, there)
         return following
 
 
@@ -270,26 +276,37 @@ def open_session(
     allow_private: bool = False,
     ca_file: str = "",
     limits: Limits | None = None,
-    on_response: Callable[..., None] | None = None,
+    on_response: Callable[[requests.Response], None] | None = None,
 ) -> GuardedSession:
     """Return a session with this module's rules; nothing of the environment (proxies, .netrc) or of cookies is used.
 
-    `auth` is asked to sign every request, redirected ones too, and decides itself where it may.
+    `auth` is asked to sign every request, redirected ones too unless they leave the registrable domain, and decides
+    itself where it may. `on_response` sees every answer before anyone else does. ValueError for a `ca_file` that holds
+    no certificate.
     """
     session = GuardedSession()
     session.trust_env, session.scope, session.auth = False, scope, auth
-    session.verify = ca_file or True
+    session.verify = _checked(ca_file) if ca_file else True
+    session.headers["Accept-Encoding"] = "gzip"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a cookie could outlive a revoked password
     adapter = BoundedAdapter()
     adapter.limits = limits or Limits()
+    adapter.terms, adapter.on_response = Terms(allow_private=allow_private), on_response
+    adapter.poolmanager = Pools(adapter.terms)
     session.max_redirects = adapter.limits.redirects
-    if not allow_private:
-        adapter.poolmanager.pool_classes_by_scheme = PUBLIC_POOLS
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    if on_response is not None:
-        session.hooks["response"].append(on_response)
     return session
+
+
+def _checked(ca_file: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+    except ssl.SSLError as error:
+        raise ValueError(f"ca_file {ca_file} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)") from error
+    except OSError as error:
+        raise ValueError(f"ca_file {ca_file} can't be read: {error.strerror}") from error
+    return ca_file
 
 
 def _host(url: str | None) -> str:

@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 from caldav.discovery import DiscoveryError
 from caldav.lib import error as dav
 from lxml.etree import LxmlError  # type: ignore[import-untyped]
-from requests.exceptions import RequestException, SSLError
+from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
-from urllib3.exceptions import SSLError as TlsError
 
 from providers.errors import (
     AlreadyExists,
@@ -28,6 +27,7 @@ from providers.errors import (
     ProviderError,
     Unavailable,
 )
+from providers.reasons import reason
 from providers.transport import leaf_for_exception, leaf_for_status, retry_after
 
 LEAF_BY_DAV_ERROR: dict[type[dav.DAVError], type[ProviderError]] = {
@@ -100,11 +100,10 @@ def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str 
 
 def _of_library(error: Exception, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
     leaf = InvalidResponse if isinstance(error, LxmlError) else leaf_for_exception(error)
+    host = _host(getattr(getattr(error, "request", None), "url", None) or url)  # a redirect may have led elsewhere
     what = "can't be reached" if leaf is Unavailable else "couldn't be asked, or its answer not be read"
-    msg = f"{_host(url)} {what} ({type(error).__name__})"
-    if isinstance(error, SSLError | TlsError):
-        msg = f"the certificate of {_host(url)} can't be verified: if it is its own, name it in ca_file"
-    return leaf(msg, calendar=calendar, remote_id=remote_id)
+    told = reason(error, host) if leaf is Unavailable else None
+    return leaf(told or f"{host} {what} ({type(error).__name__})", calendar=calendar, remote_id=remote_id)
 
 
 def _host(url: str) -> str:

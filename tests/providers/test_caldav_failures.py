@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import importlib
 import inspect
 import pkgutil
+import socket
 
 import caldav
 import pytest
@@ -14,9 +16,9 @@ import urllib3
 from caldav.lib import error as dav
 from lxml import etree
 
-from providers import errors
+from providers import connections, errors
 from providers.caldav.failures import LEAF_BY_DAV_ERROR, leaf_of, translated
-from providers.transport import LEAF_BY_EXCEPTION
+from providers.transport import LEAF_BY_EXCEPTION, Limits
 
 # Parts of the caldav package that this adapter never calls: another protocol, another client, test helpers.
 UNUSED = ("caldav.jmap", "caldav.aio", "caldav.async_davclient", "caldav.testing")
@@ -132,3 +134,49 @@ def test_the_pause_a_server_asks_for_is_passed_on():
     with pytest.raises(errors.RateLimited) as caught, translated("https://dav.example/"):
         raise dav.RateLimitError(retry_after="17", status=429)
     assert caught.value.retry_after == 17.0
+
+
+def failing(error):
+    def fail(*_args, **_options):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "told"),
+    [
+        ("resolve", socket.gaierror(socket.EAI_NONAME, "x"), "dav.example can't be reached: there is no host of that"),
+        ("resolve", socket.gaierror(socket.EAI_AGAIN, "x"), "dav.example can't be reached: names can't be resolved"),
+        ("connect", ConnectionRefusedError(), "dav.example can't be reached: it refuses connections to this port"),
+        ("connect", TimeoutError(), "dav.example can't be reached: it doesn't answer in time"),
+        ("connect", OSError(errno.EHOSTUNREACH, "x"), "dav.example can't be reached: no network leads there"),
+        ("connect", OSError(errno.EACCES, "x"), r"dav.example can't be reached \(ConnectionError\)"),
+    ],
+)
+def test_why_a_server_can_not_be_reached_is_told(session, monkeypatch, where, error, told):
+    monkeypatch.setattr(connections, "is_public", lambda _address: True)
+    resolved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", failing(error) if where == "resolve" else lambda *_a, **_o: resolved)
+    monkeypatch.setattr(connections.sockets, "create_connection", failing(error))
+    with pytest.raises(errors.Unavailable, match=told), translated("https://dav.example/x"):
+        session().get("https://dav.example/x")
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing_is_told(session):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(errors.Unavailable, match="took the connection and doesn't answer"), translated(url):
+            session(allow_private=True, limits=Limits(read=0.05)).get(url)
+
+
+def test_a_server_that_hangs_up_is_told(speak, session):
+    url = speak(list)
+    with pytest.raises(errors.Unavailable, match="breaks the connection off"), translated(url):
+        session(allow_private=True).get(url)
+
+
+def test_the_host_that_failed_is_named_not_the_one_first_asked(serve, says, session):
+    server = serve(says(302, Location="http://localhost:1/"))
+    with pytest.raises(errors.Unavailable, match="localhost:1 can't be reached"), translated(server.url):
+        session(allow_private=True).get(server.url)
