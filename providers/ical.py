@@ -17,11 +17,12 @@ from typing import NamedTuple
 from providers.errors import InvalidResponse
 from providers.ical_events import BUSY_STATUS, PARTSTAT, master_of
 from providers.ical_rules import TooManyInstances, parse_rule
-from providers.ical_text import Component, Line, parse
+from providers.ical_text import Component, Line, parse, unescaped
 from providers.ical_values import NotUnderstood, midnight, read_length, read_moment, to_utc
 from providers.ical_write import BOOKING, PRODID, change_event, write_event
-from providers.ical_zones import canonical, defined, iana_name, suffix_name, zone_named
+from providers.ical_zones import canonical, defined, fixed, zone_named
 from providers.model import EventRef, RemoteEvent, Unreadable, WrittenEvent
+from providers.zone_names import iana_name, suffix_name
 
 __all__ = ["Reduced", "booking_of", "change_event", "read_written", "reduce", "write_event"]
 
@@ -29,9 +30,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
 _SHOWABLE_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,40}", re.ASCII)
 _SEQUENCE = re.compile(r"\d{1,9}", re.ASCII)
+_ABBREVIATION = re.compile(r"(?!UTC|GMT)[A-Z]{2,5}", re.ASCII)
 _BOOKING_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 # From what binds most to what binds least: two of our addresses invited to one event count as the more present one.
 _PARTSTATS = ("ACCEPTED", "TENTATIVE", "NEEDS-ACTION", "DELEGATED", "DECLINED")
+_TIMING = {"DTSTART", "DTEND", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "TRANSP", "STATUS"}
 _WORDS = {
     "TRANSP": ("OPAQUE", "TRANSPARENT"),
     "STATUS": ("CONFIRMED", "TENTATIVE", "CANCELLED"),
@@ -66,7 +69,7 @@ def reduce(text: str | bytes, *, remote_id: str, etag: str, own_addresses: froze
     if not kept:
         return Reduced(None, tuple(unreadable))
     series_id = next((one.uid for one in kept if one.uid), remote_id)
-    text = skeleton(kept, zones, default_zone(calendars))
+    text = skeleton(kept, zones, zones.default(calendars))
     return Reduced(RemoteEvent(remote_id, series_id, etag, text), tuple(unreadable))
 
 
@@ -92,9 +95,14 @@ def timed(calendars: Sequence[Component], zones: Zones, own_addresses: frozenset
 
 
 def default_zone(calendars: Sequence[Component]) -> str | None:
-    """Return the IANA name in X-WR-TIMEZONE, the zone of floating times."""
-    preferred = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
-    return iana_name(preferred.value.strip()) if preferred else None
+    """Return the IANA name that X-WR-TIMEZONE stands for."""
+    preferred = _preferred(calendars)
+    return (iana_name(preferred) or suffix_name(preferred)) if preferred else None
+
+
+def _preferred(calendars: Sequence[Component]) -> str:
+    line = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
+    return _tzid(line.value) if line else ""
 
 
 def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEvent:
@@ -131,14 +139,14 @@ def skeleton(events: Iterable[Timed], zones: Zones, default: str | None) -> str:
     body = "\r\n".join(line for event in events for line in event.lines)
     for tzid, definition in sorted(zones.used.items()):
         # A zone that only an unreadable event needs would be gone from the skeleton of the skeleton.
-        lines += definition if f";TZID={tzid}:" in body else ()
+        lines += definition if tzid == default or f";TZID={tzid}:" in body else ()
     return "\r\n".join([*lines, body, "END:VCALENDAR", ""])
 
 
 def _timing(event: Component, zones: Zones, own: frozenset[str]) -> Iterator[str]:
     """Yield the lines of a VEVENT that are kept, in the canonical order. Raises NotUnderstood."""
-    if not event.closed:
-        raise NotUnderstood("The text ends in the middle of the event.")
+    if not event.closed or any(_TIMING & {line.name for line in part.lines} for part in event.parts if not part.closed):
+        raise NotUnderstood("The event has lost its end (END:VEVENT), or a part of it has.")
     yield "BEGIN:VEVENT"
     uid = _uid(event)
     if uid:
@@ -178,37 +186,60 @@ class _Stamp(NamedTuple):
 
 @dataclass(slots=True)
 class Zones:
-    """The zones of one resource: what it defines, and the definitions its events need."""
+    """The zones of one resource: what it defines, and the definitions its events need.
 
-    definitions: dict[str, Component]
+    An IANA or Windows name means what the time zone database says, whatever a VTIMEZONE says of it. Any other name, and
+    an abbreviation such as EST, which people define as they like, means its VTIMEZONE. Where two of them differ, none
+    is chosen.
+    """
+
+    definitions: dict[str, list[Component]]
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, calendars: Sequence[Component]) -> Zones:
-        """Collect what these VCALENDARs define; of two definitions of one TZID the first counts."""
-        found = [zone for calendar in calendars for zone in calendar.parts_named("VTIMEZONE")]
-        named = ((zone.first("TZID"), zone) for zone in reversed(found))
-        return cls({tzid.value.strip(): zone for tzid, zone in named if tzid is not None})
+        """Collect what these VCALENDARs define."""
+        found: dict[str, list[Component]] = {}
+        for zone in (zone for calendar in calendars for zone in calendar.parts_named("VTIMEZONE")):
+            tzid = zone.first("TZID")
+            found.setdefault(_tzid(tzid.value) if tzid else "", []).append(zone)
+        return cls(found)
 
     def name(self, tzid: str) -> str:
         """Return the name a skeleton uses for a TZID. Raises NotUnderstood."""
+        tzid = _tzid(tzid)
         known = iana_name(tzid)
-        if known is not None:
+        if known is not None and (tzid not in self.definitions or not _ABBREVIATION.fullmatch(tzid)):
             return known
         if tzid in self.definitions:
-            return self._define(tzid)
+            return self._define(self.definitions[tzid])
+        offset = fixed(tzid)
         known = suffix_name(tzid)
-        if known is None:
+        if known is None and offset is None:
             shown = f" {tzid}" if _SHOWABLE_ZONE.fullmatch(tzid) else ""
             raise NotUnderstood(f"The time zone{shown} is not known, and the calendar doesn't define it.")
-        return known
+        return known or self._define([offset] if offset else [])
 
-    def _define(self, tzid: str) -> str:
+    def default(self, calendars: Sequence[Component]) -> str | None:
+        """Return the name of the zone of floating times, X-WR-TIMEZONE; None where there is none that is known."""
+        preferred = _preferred(calendars)
+        try:
+            return self.name(preferred) if preferred else None
+        except NotUnderstood:
+            return None
+
+    def _define(self, zones: Sequence[Component]) -> str:
+        located = {_located(zone) for zone in zones}
+        if len(located) == 1 and (known := located.pop()):
+            return known
         with _named("The VTIMEZONE of the event"):
             try:
-                name, lines = canonical(self.definitions[tzid])
+                found = {defined("\r\n".join(lines)).onsets: (name, lines) for name, lines in map(canonical, zones)}
             except TooManyInstances as error:
                 raise NotUnderstood("changes its offset too often") from error
+            if len(found) > 1:
+                raise NotUnderstood("is there twice, and the two differ")
+        [(name, lines)] = found.values()
         self.used[name] = lines
         return name
 
@@ -218,6 +249,17 @@ class Zones:
         if name in self.used:
             return defined("\r\n".join(self.used[name]))
         return zone_named(name) if name else UTC
+
+
+def _tzid(written: str) -> str:
+    """Return a TZID as it is compared: as a parameter it may be quoted, as a property it is TEXT."""
+    return unescaped(written).strip().strip('"')
+
+
+def _located(zone: Component) -> str | None:
+    """Return the IANA name in a VTIMEZONE that defines nothing and only says where it is."""
+    lines = [] if zone.parts else [*zone.every("X-LIC-LOCATION"), *zone.every("TZID-ALIAS-OF")]
+    return next((name for line in lines if (name := iana_name(line.value.strip()))), None)
 
 
 def _stamp(line: Line, written: str, zones: Zones) -> _Stamp:

@@ -126,11 +126,11 @@ def read_parts(skeleton: str, tz: str) -> list[Part]:
 
 
 def _parts_of(calendar: Component, zone: tzinfo) -> Iterator[Part]:
-    preferred = text_of(calendar, "X-WR-TIMEZONE")
-    floating = zone_named(preferred) if preferred else zone
     zones: dict[str, tzinfo] = {}
     for component in calendar.parts_named("VTIMEZONE"):
         zones[text_of(component, "TZID") or ""] = defined("\r\n".join(canonical(component)[1]))
+    preferred = text_of(calendar, "X-WR-TIMEZONE")
+    floating = (zones.get(preferred) or zone_named(preferred)) if preferred else zone
     places = Places(zone, floating, zones)
     yield from (_part(component, places) for component in calendar.parts_named("VEVENT"))
 

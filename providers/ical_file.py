@@ -48,7 +48,8 @@ def read_file(text: str | bytes, own_addresses: frozenset[str] = frozenset()) ->
         return None
     found: dict[tuple[str, str | None], _Series] = {}
     for calendar in calendars:
-        zones, default = Zones.of([calendar]), default_zone([calendar])
+        zones = Zones.of([calendar])
+        default = zones.default([calendar])
         for one in timed([calendar], zones, own_addresses):
             series = found.setdefault((_key(one), default), _Series(Zones({}), default))
             series.zones.used |= zones.used

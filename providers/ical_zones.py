@@ -1,12 +1,12 @@
-"""Zones: TZID → a zone, by its IANA name, its Windows name or the VTIMEZONE that defines it (RFC 5545 §3.6.5).
+"""Zones: an IANA name, or the VTIMEZONE that defines a TZID (RFC 5545 §3.6.5), → a zone.
 
-Decides what a TZID means. A known name means what the time zone database says, whatever a VTIMEZONE says of it; an
-unknown one means its VTIMEZONE, renamed here after its content, so that two zones of one name are never confused.
-Refuses to know the host's zone.
+Decides what a VTIMEZONE means: it is renamed here after its content, so that two zones of one name are never confused.
+Refuses to know the host's zone, and which names are known (`providers.zone_names`).
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,32 +16,17 @@ from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
-
 from providers.ical_rules import parse_rule, starts
 from providers.ical_text import Component, Line, parse
 from providers.ical_values import NotUnderstood, read_moment, read_offset
+from providers.zone_names import iana_name as iana_name
+from providers.zone_names import suffix_name as suffix_name
 
-_UTC_NAMES = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "z", "tzone://microsoft/utc"})
-_HOST_NAMES = frozenset({"localtime", "posixrules"})
+_FIXED = re.compile(r"\(?(?:GMT|UTC)?([+-]\d\d):?(\d\d)\)?", re.ASCII)
 _SINCE = datetime(1900, 1, 1, tzinfo=UTC)
 _HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
 _MAX_ONSETS = 2_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def iana_name(tzid: str) -> str | None:
-    """Return the IANA name a TZID stands for: itself, or that of a Windows zone; None if it is neither."""
-    name = WINDOWS_TO_OLSON.get(tzid, tzid)
-    if name.casefold() in _UTC_NAMES:
-        return "UTC"
-    return name if _known(name) is not None else None
-
-
-def suffix_name(tzid: str) -> str | None:
-    """Return the IANA name at the end of a 'globally unique' TZID such as /example.org/Europe/Berlin (§3.2.19)."""
-    parts = tzid.strip("/").split("/")[:8]
-    return next(filter(iana_name, ("/".join(parts[start:]) for start in range(1, len(parts)))), None)
 
 
 def zone_named(name: str) -> tzinfo:
@@ -51,15 +36,6 @@ def zone_named(name: str) -> tzinfo:
         msg = f"the time zone {name!r} is not known: an IANA name such as Europe/Berlin is expected"
         raise ValueError(msg)
     return UTC if known == "UTC" else ZoneInfo(known)
-
-
-def _known(name: str) -> ZoneInfo | None:
-    if name in _HOST_NAMES:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 class Onset(NamedTuple):
@@ -74,8 +50,8 @@ class DefinedZone(tzinfo):
     """A zone as its VTIMEZONE tells it; before its first observance that one's TZOFFSETFROM holds."""
 
     def __init__(self, name: str, onsets: tuple[Onset, ...]) -> None:
-        self._name = name
-        self._onsets = onsets
+        self.name = name
+        self.onsets = onsets
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         """Return the offset at a wall time: that before a gap, and of two equal times the first unless `fold`."""
@@ -83,14 +59,14 @@ class DefinedZone(tzinfo):
             return None
         choose = min if moment.fold else max
         wall = _seconds(moment.replace(tzinfo=UTC))
-        return self._offset(bisect_right(self._onsets, wall, key=lambda onset: onset.at + choose(onset[1:])))
+        return self._offset(bisect_right(self.onsets, wall, key=lambda onset: onset.at + choose(onset[1:])))
 
     def fromutc(self, moment: datetime) -> datetime:
         """Return the wall time of a UTC instant."""
         instant = _seconds(moment.replace(tzinfo=UTC))
-        passed = bisect_right(self._onsets, instant, key=lambda onset: onset.at)
+        passed = bisect_right(self.onsets, instant, key=lambda onset: onset.at)
         local = moment + self._offset(passed)
-        came_before = passed > 0 and instant - self._onsets[passed - 1].at < -self._change(passed - 1)
+        came_before = passed > 0 and instant - self.onsets[passed - 1].at < -self._change(passed - 1)
         return local.replace(fold=int(came_before))
 
     def dst(self, moment: datetime | None) -> timedelta | None:
@@ -101,13 +77,13 @@ class DefinedZone(tzinfo):
     def tzname(self, moment: datetime | None) -> str:
         """Return the name made of the content."""
         del moment
-        return self._name
+        return self.name
 
     def _offset(self, passed: int) -> timedelta:
-        return timedelta(seconds=self._onsets[passed - 1].after if passed else self._onsets[0].before)
+        return timedelta(seconds=self.onsets[passed - 1].after if passed else self.onsets[0].before)
 
     def _change(self, index: int) -> int:
-        return self._onsets[index].after - self._onsets[index].before
+        return self.onsets[index].after - self.onsets[index].before
 
 
 def _seconds(moment: datetime) -> int:
@@ -116,11 +92,31 @@ def _seconds(moment: datetime) -> int:
 
 def canonical(component: Component) -> tuple[str, tuple[str, ...]]:
     """Reduce a VTIMEZONE to what defines it: its TZID, made of the content, and its lines. Raises NotUnderstood."""
+    if not all(part.closed for part in (component, *component.parts)):
+        raise NotUnderstood("has lost an END")
     body = [line for part in component.parts for line in _observance_lines(part)]
     tzid = "X-SYNCD-" + sha256("\n".join(body).encode()).hexdigest()[:16]
     lines = ("BEGIN:VTIMEZONE", f"TZID:{tzid}", *body, "END:VTIMEZONE")
     defined("\r\n".join(lines))
     return tzid, lines
+
+
+def fixed(tzid: str) -> Component | None:
+    """Return a VTIMEZONE for a TZID that says nothing but its offset from UTC: GMT+0100, UTC+01:00, (UTC+01:00).
+
+    One without minutes, GMT+1, is none of them: Java reads it as east of Greenwich and POSIX as west.
+    """
+    match = _FIXED.fullmatch(tzid.upper())
+    if match is None:
+        return None
+    offset = "".join(match.groups())
+    lines = ("DTSTART:19700101T000000", f"TZOFFSETFROM:{offset}", f"TZOFFSETTO:{offset}")
+    return _component("BEGIN:VTIMEZONE", "BEGIN:STANDARD", *lines, "END:STANDARD", "END:VTIMEZONE")
+
+
+def _component(*lines: str) -> Component:
+    """Read one VTIMEZONE."""
+    return parse("\r\n".join(lines))[0].parts[0]
 
 
 def _observance_lines(part: Component) -> Iterator[str]:
@@ -144,7 +140,7 @@ def _moments(line: Line) -> list[str]:
 @lru_cache(maxsize=256)
 def defined(vtimezone: str) -> DefinedZone:
     """Return the zone of a canonical VTIMEZONE, with its onsets from 1900 to 2200. Raises NotUnderstood."""
-    component = parse(vtimezone)[0]
+    component = _component(vtimezone)
     tzid = component.first("TZID")
     onsets = sorted(onset for part in component.parts for onset in _onsets(part))
     if not onsets:

@@ -428,10 +428,12 @@ def test_a_zone_that_only_a_broken_event_needs_is_left_out():
     assert result.event.skeleton == skeleton_of(resource(GOOD))
 
 
-def test_of_two_definitions_of_one_zone_the_first_counts():
+def test_of_two_definitions_of_one_zone_that_differ_none_is_chosen():
     event = "UID:u\nDTSTART;TZID=Customized Time Zone:20260302T090000"
-    both = custom_zone("+0100") + custom_zone("+0900")
-    assert skeleton_of(resource(event, above=both)) == skeleton_of(resource(event, above=custom_zone("+0100")))
+    result = reduced(resource(event, GOOD, above=custom_zone("+0100") + custom_zone("+0900")))
+    assert [(one.uid, "the two differ" in one.reason) for one in result.unreadable] == [("u", True)]
+    twice = resource(event, above=custom_zone("+0100") + custom_zone("+0100"))
+    assert skeleton_of(twice) == skeleton_of(resource(event, above=custom_zone("+0100")))
 
 
 def test_zones_of_one_name_are_told_apart_in_every_thread():

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from providers.ical_text import parse
-from providers.ical_zones import DefinedZone, canonical, defined, iana_name, zone_named
+from providers.ical_zones import DefinedZone, canonical, defined, zone_named
+from providers.zone_names import iana_name
 
 OBSERVANCE = "BEGIN:{kind}\nDTSTART:{start}\nTZOFFSETFROM:{before}\nTZOFFSETTO:{after}\n{rule}\nEND:{kind}\n"
 
 
 def zone(*observances: str) -> DefinedZone:
-    component = parse(f"BEGIN:VTIMEZONE\nTZID:x\n{''.join(observances)}END:VTIMEZONE\n")[0]
+    component = parse(f"BEGIN:VTIMEZONE\nTZID:x\n{''.join(observances)}END:VTIMEZONE\n")[0].parts[0]
     return defined("\r\n".join(canonical(component)[1]))
 
 
