@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from providers.errors import InvalidResponse
 from providers.ical_events import BUSY_STATUS, PARTSTAT, master_of
 from providers.ical_rules import TooManyInstances, parse_rule
-from providers.ical_text import Component, Line, parse, unescaped
-from providers.ical_values import NotUnderstood, midnight, read_length, read_moment, to_utc
+from providers.ical_text import Component, Line, parse
+from providers.ical_values import NotUnderstood, midnight, named, read_length, read_moment, to_utc
 from providers.ical_write import BOOKING, PRODID, change_event, write_event
-from providers.ical_zones import canonical, defined, fixed, zone_named
 from providers.model import EventRef, RemoteEvent, Unreadable, WrittenEvent
-from providers.zone_names import iana_name, suffix_name
+from providers.tzids import Zones
 
 __all__ = ["Reduced", "booking_of", "change_event", "read_written", "reduce", "write_event"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
-_SHOWABLE_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,40}", re.ASCII)
 _SEQUENCE = re.compile(r"\d{1,9}", re.ASCII)
-_ABBREVIATION = re.compile(r"(?!UTC|GMT)[A-Z]{2,5}", re.ASCII)
+_MIDNIGHT = re.compile(r"T000000Z?$", re.ASCII)
 _BOOKING_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 # From what binds most to what binds least: two of our addresses invited to one event count as the more present one.
 _PARTSTATS = ("ACCEPTED", "TENTATIVE", "NEEDS-ACTION", "DELEGATED", "DECLINED")
@@ -94,17 +91,6 @@ def timed(calendars: Sequence[Component], zones: Zones, own_addresses: frozenset
             yield Timed(uid, start, reason=str(error))
 
 
-def default_zone(calendars: Sequence[Component]) -> str | None:
-    """Return the IANA name that X-WR-TIMEZONE stands for."""
-    preferred = _preferred(calendars)
-    return (iana_name(preferred) or suffix_name(preferred)) if preferred else None
-
-
-def _preferred(calendars: Sequence[Component]) -> str:
-    line = next(filter(None, (calendar.first("X-WR-TIMEZONE") for calendar in calendars)), None)
-    return _tzid(line.value) if line else ""
-
-
 def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEvent:
     """Return one of our events as a server has it now; the ref's UID is replaced by the written one.
 
@@ -154,24 +140,13 @@ def _timing(event: Component, zones: Zones, own: frozenset[str]) -> Iterator[str
     yield from _recurrence_id(event, zones)
     yield from _span(event, zones)
     for line in event.every("RRULE"):
-        with _named("RRULE"):
+        with named("RRULE"):
             yield f"RRULE:{parse_rule(line.value)}"
     for name in ("RDATE", "EXDATE"):
         for line in event.every(name):
             yield from _dates(line, zones)
     yield from _facts(event, own)
     yield "END:VEVENT"
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Say which property it was that can't be understood."""
-    try:
-        yield
-    except NotUnderstood as error:
-        if str(error).endswith("."):
-            raise
-        raise NotUnderstood(f"{name} {error}.") from error
 
 
 class _Stamp(NamedTuple):
@@ -184,89 +159,13 @@ class _Stamp(NamedTuple):
         return f"{name}{self.params}:{self.written}"
 
 
-@dataclass(slots=True)
-class Zones:
-    """The zones of one resource: what it defines, and the definitions its events need.
-
-    An IANA or Windows name means what the time zone database says, whatever a VTIMEZONE says of it. Any other name, and
-    an abbreviation such as EST, which people define as they like, means its VTIMEZONE. Where two of them differ, none
-    is chosen.
-    """
-
-    definitions: dict[str, list[Component]]
-    used: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, calendars: Sequence[Component]) -> Zones:
-        """Collect what these VCALENDARs define."""
-        found: dict[str, list[Component]] = {}
-        for zone in (zone for calendar in calendars for zone in calendar.parts_named("VTIMEZONE")):
-            tzid = zone.first("TZID")
-            found.setdefault(_tzid(tzid.value) if tzid else "", []).append(zone)
-        return cls(found)
-
-    def name(self, tzid: str) -> str:
-        """Return the name a skeleton uses for a TZID. Raises NotUnderstood."""
-        tzid = _tzid(tzid)
-        known = iana_name(tzid)
-        if known is not None and (tzid not in self.definitions or not _ABBREVIATION.fullmatch(tzid)):
-            return known
-        if tzid in self.definitions:
-            return self._define(self.definitions[tzid])
-        offset = fixed(tzid)
-        known = suffix_name(tzid)
-        if known is None and offset is None:
-            shown = f" {tzid}" if _SHOWABLE_ZONE.fullmatch(tzid) else ""
-            raise NotUnderstood(f"The time zone{shown} is not known, and the calendar doesn't define it.")
-        return known or self._define([offset] if offset else [])
-
-    def default(self, calendars: Sequence[Component]) -> str | None:
-        """Return the name of the zone of floating times, X-WR-TIMEZONE; None where there is none that is known."""
-        preferred = _preferred(calendars)
-        try:
-            return self.name(preferred) if preferred else None
-        except NotUnderstood:
-            return None
-
-    def _define(self, zones: Sequence[Component]) -> str:
-        located = {_located(zone) for zone in zones}
-        if len(located) == 1 and (known := located.pop()):
-            return known
-        with _named("The VTIMEZONE of the event"):
-            try:
-                found = {defined("\r\n".join(lines)).onsets: (name, lines) for name, lines in map(canonical, zones)}
-            except TooManyInstances as error:
-                raise NotUnderstood("changes its offset too often") from error
-            if len(found) > 1:
-                raise NotUnderstood("is there twice, and the two differ")
-        [(name, lines)] = found.values()
-        self.used[name] = lines
-        return name
-
-    def zone(self, params: str) -> tzinfo:
-        """Return the zone of a stamp's parameters, UTC for those without."""
-        name = params.partition("TZID=")[2]
-        if name in self.used:
-            return defined("\r\n".join(self.used[name]))
-        return zone_named(name) if name else UTC
-
-
-def _tzid(written: str) -> str:
-    """Return a TZID as it is compared: as a parameter it may be quoted, as a property it is TEXT."""
-    return unescaped(written).strip().strip('"')
-
-
-def _located(zone: Component) -> str | None:
-    """Return the IANA name in a VTIMEZONE that defines nothing and only says where it is."""
-    lines = [] if zone.parts else [*zone.every("X-LIC-LOCATION"), *zone.every("TZID-ALIAS-OF")]
-    return next((name for line in lines if (name := iana_name(line.value.strip()))), None)
-
-
 def _stamp(line: Line, written: str, zones: Zones) -> _Stamp:
     """Spell a DATE or DATE-TIME canonically. Raises NotUnderstood."""
     written = written.strip().upper()
     if line.params.get("VALUE", "").upper() == "DATE":
-        written = written[:8]
+        written = _MIDNIGHT.sub("", written)
+        if "T" in written:
+            raise NotUnderstood("is a time and says it is a date")
     if not isinstance(read_moment(written, UTC), datetime):
         return _Stamp(";VALUE=DATE", written)
     tzid = line.params.get("TZID", "")
@@ -277,32 +176,40 @@ def _stamp(line: Line, written: str, zones: Zones) -> _Stamp:
 
 
 def _recurrence_id(event: Component, zones: Zones) -> Iterator[str]:
-    line = event.first("RECURRENCE-ID")
+    line = _only(event, "RECURRENCE-ID")
     if line is None:
         return
-    with _named("RECURRENCE-ID"):
+    with named("RECURRENCE-ID"):
         future = ";RANGE=THISANDFUTURE" if line.params.get("RANGE", "").upper() == "THISANDFUTURE" else ""
         yield _stamp(line, line.value, zones).line(f"RECURRENCE-ID{future}")
 
 
 def _span(event: Component, zones: Zones) -> Iterator[str]:
     """Yield DTSTART and what tells the end. Raises NotUnderstood."""
-    first, last, duration = (event.first(name) for name in ("DTSTART", "DTEND", "DURATION"))
+    first, last, duration = (_only(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
     if first is None:
         raise NotUnderstood("DTSTART is missing.")
-    with _named("DTSTART"):
+    with named("DTSTART"):
         start = _stamp(first, first.value, zones)
     yield start.line("DTSTART")
     if last is not None:
-        with _named("DTEND"):
+        with named("DTEND"):
             end = _stamp(last, last.value, zones)
             if _is_before(end, start, zones):
                 raise NotUnderstood("is before DTSTART")
         yield end.line("DTEND")
     elif duration is not None:
-        with _named("DURATION"):
+        with named("DURATION"):
             read_length(duration.value.strip().upper())
         yield f"DURATION:{duration.value.strip().upper()}"
+
+
+def _only(event: Component, name: str) -> Line | None:
+    """Return a property that may be there once; of two that differ none can be chosen. Raises NotUnderstood."""
+    lines = event.every(name)
+    if any(line != lines[0] for line in lines):
+        raise NotUnderstood(f"{name} is there twice, and the two differ.")
+    return lines[0] if lines else None
 
 
 def _is_before(end: _Stamp, start: _Stamp, zones: Zones) -> bool:
@@ -323,7 +230,7 @@ def _instant(stamp: _Stamp, zones: Zones) -> datetime:
 def _dates(line: Line, zones: Zones) -> Iterator[str]:
     """Spell an RDATE or EXDATE, one line for each kind of value in it. Raises NotUnderstood."""
     kinds: dict[str, list[str]] = {}
-    with _named(line.name):
+    with named(line.name):
         for written in filter(str.strip, line.value.split(",")):
             begin, slash, end = written.strip().upper().partition("/")
             stamp = _period(line, begin, end, zones) if slash else _stamp(line, begin, zones)

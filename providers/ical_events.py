@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from providers.errors import InvalidResponse
 from providers.ical_text import Component, Line, parse
-from providers.ical_values import Length, end_of, midnight, read_length, read_moment, to_utc
+from providers.ical_values import Length, NotUnderstood, end_of, midnight, read_length, read_moment, to_utc
 from providers.ical_write import BOOKING
 from providers.ical_zones import canonical, defined, zone_named
 from providers.model import FbType, Instance, Transparency
@@ -168,17 +168,27 @@ def _length(start: date | datetime, lines: dict[str, Line], places: Places) -> L
     """Return how long each instance lasts (RFC 5545 §3.6.1, §3.8.5.3).
 
     DTEND gives the same elapsed time to every instance, between two DATEs the same number of days; DURATION is nominal.
-    A DATE that ends on itself lasts that day, as those who write it mean; an end before the start, as within a DST gap,
-    leaves no length.
+    What starts on a DATE lasts whole days, at least that one. Raises NotUnderstood.
     """
     if "DTEND" in lines:
         end = places.moment(lines["DTEND"], lines["DTEND"].value)
         if isinstance(start, datetime) or isinstance(end, datetime):
-            return Length(exact=max(timedelta(0), to_utc(places.start(end)) - to_utc(places.start(start))))
+            return Length(exact=_elapsed(places.start(start), places.start(end)))
         return Length(days=max(1, (end - start).days))
-    if "DURATION" in lines:
-        return read_length(lines["DURATION"].value)
-    return Length() if isinstance(start, datetime) else Length(days=1)
+    length = read_length(lines["DURATION"].value) if "DURATION" in lines else Length()
+    if isinstance(start, datetime):
+        return length
+    return Length(days=max(1, length.days - (-length.exact // timedelta(days=1))))
+
+
+def _elapsed(start: datetime, end: datetime) -> timedelta:
+    """Return the time between two moments; by their wall clock where a DST gap would leave nothing of it."""
+    elapsed = to_utc(end) - to_utc(start)
+    if elapsed <= timedelta(0) and start.tzinfo is end.tzinfo:
+        elapsed = end - start
+    if elapsed < timedelta(0):
+        raise NotUnderstood("DTEND is before DTSTART.")
+    return elapsed
 
 
 def text_of(component: Component, name: str) -> str | None:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from providers.ical import Timed, Zones, default_zone, skeleton, timed
+from providers.ical import Timed, skeleton, timed
 from providers.ical_text import Component, parse
 from providers.model import RemoteEvent, Unreadable
+from providers.tzids import Zones, default_zone
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ was. Everything is a plain `date` or an aware `datetime`; adding days to the lat
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -22,6 +24,17 @@ LATEST = datetime.max.replace(tzinfo=UTC, microsecond=0)
 
 class NotUnderstood(ValueError):
     """A value isn't what RFC 5545 allows; the text is for people and never repeats free text."""
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Say which property it was that can't be understood."""
+    try:
+        yield
+    except NotUnderstood as error:
+        if str(error).endswith("."):
+            raise
+        raise NotUnderstood(f"{name} {error}.") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,9 +148,9 @@ def test_a_wall_time_that_comes_twice_is_the_first():
     assert starts(event) == ["10-24T00:30", "10-25T00:30", "10-26T01:30"]
 
 
-def test_an_event_inside_the_hour_that_does_not_exist_is_read_all_the_same():
+def test_an_event_inside_the_hour_that_does_not_exist_is_as_long_as_its_clock_says():
     event = "DTSTART;TZID=Europe/Berlin:20260329T023000\nDTEND;TZID=Europe/Berlin:20260329T030000"
-    assert spans(event) == ["03-29T01:30/03-29T01:30"]
+    assert spans(event) == ["03-29T01:30/03-29T02:00"]
 
 
 def test_dtend_gives_every_instance_the_same_elapsed_time():
