@@ -72,13 +72,18 @@ def _of_socket(error: BaseException) -> str:
     return ""
 
 
+def _of_connecting(error: BaseException) -> str:
+    # urllib3 calls every failure to connect a time-out
+    return "" if isinstance(error, wire.NewConnectionError) else "{host} can't be reached: it doesn't answer in time"
+
+
 _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[BaseException], str]], ...] = (
     ((ssl.SSLCertVerificationError, CertificateError), _of_certificate),
     (socket.gaierror, _of_name),
     (ConnectionRefusedError, lambda _: "{host} can't be reached: it refuses connections to this port"),
     (OSError, _of_socket),
     (ssl.SSLError, _of_tls),
-    ((wire.ConnectTimeoutError, http.ConnectTimeout), lambda _: "{host} can't be reached: it doesn't answer in time"),
+    ((wire.ConnectTimeoutError, http.ConnectTimeout), _of_connecting),
     ((TimeoutError, wire.ReadTimeoutError), lambda _: "{host} took the connection and doesn't answer in time"),
     ((ConnectionError, wire.ProtocolError), lambda _: "{host} can't be reached: it breaks the connection off"),
 )

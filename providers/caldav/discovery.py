@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caldav.elements import cdav, dav
-from caldav.lib import error as failures
 
 from providers.caldav import wire
+from providers.caldav.advice import advice
+from providers.caldav.failures import translated
 from providers.caldav.server import Server
-from providers.errors import GrantRevoked, InvalidResponse, NotFound
+from providers.errors import GrantRevoked, InvalidResponse, NotFound, ProviderError, Transient, Unsupported
 from providers.model import RemoteCalendar
 
 _EVERYTHING = (*wire.ACCOUNT_PROPERTIES, *wire.CALENDAR_PROPERTIES)
-_NOT_DAV_HERE = frozenset({403, 404, 405, 410, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +61,40 @@ def _account(rows: list[wire.Row], addresses: frozenset[str]) -> Account:
 def _starting_point(server: Server) -> wire.Row:
     """Ask the given address, then the well-known one (RFC 6764 §5), until one knows a way on; else take the first."""
     given = _asked(server, server.url)
-    if isinstance(given, wire.Row) and _leads_on(given):
-        return given
+    if isinstance(given, Transient) or (isinstance(given, wire.Row) and _leads_on(given)):
+        return _or_raised(given)
     known = _asked(server, server.resolve(server.url, "/.well-known/caldav"))
     if isinstance(known, wire.Row) and _leads_on(known):
         return known
-    if isinstance(given, wire.Row):
-        return given
-    raise given
+    if isinstance(given, ProviderError) and isinstance(known, Transient):
+        raise type(known)(f"{given}; and at its /.well-known/caldav, {known}", retry_after=known.retry_after) from given
+    return _or_raised(given)
 
 
-def _asked(server: Server, url: str) -> wire.Row | Exception:
-    """Return what an address says of itself, or why it isn't one of a calendar server."""
+def _or_raised(asked: wire.Row | ProviderError) -> wire.Row:
+    if isinstance(asked, ProviderError):
+        raise asked
+    return asked
+
+
+def _asked(server: Server, url: str) -> wire.Row | ProviderError:
+    """Return what an address says of itself, or why it doesn't; raise only `GrantRevoked`."""
     try:
-        return _itself(server.propfind(url, _EVERYTHING, depth=0), url)
-    except failures.DAVError as error:
-        if error.status not in _NOT_DAV_HERE:
-            raise
-        return error
-    except (InvalidResponse, NotFound) as error:
-        return error
+        with translated(url):
+            return _itself(server.propfind(url, _EVERYTHING, depth=0), url)
+    except GrantRevoked:
+        raise
+    except ProviderError as error:
+        return error if isinstance(error, Transient) else _explained(error, server)
+
+
+def _explained(error: ProviderError, server: Server) -> ProviderError:
+    """Add to what went wrong what would be right; a method or a body that isn't known there is no bug of ours."""
+    told = advice(server.url, server.said)
+    kind = InvalidResponse if isinstance(error, Unsupported) else type(error)
+    explained = kind(f"{error}: {told}" if told else str(error))
+    explained.__cause__ = error
+    return explained
 
 
 def _leads_on(row: wire.Row) -> bool:

@@ -20,7 +20,9 @@ from caldav.response import DAVResponse
 
 from providers.addresses import Scope
 from providers.caldav import wire
+from providers.caldav.advice import Said, advice_for_no_address
 from providers.caldav.credentials import Credentials
+from providers.caldav.xml_bounds import is_page, refusal
 from providers.errors import InvalidResponse
 from providers.model import Connection, Window
 from providers.transport import open_session
@@ -73,6 +75,11 @@ class Server:
         """Close the connections."""
         self._client.close()
 
+    @property
+    def said(self) -> Said | None:
+        """The last answer as far as it takes to recognise who gave it; None if there was none."""
+        return self._answers.said
+
     def resolve(self, base: str, href: str) -> str:
         """Return an href as a URL; raise `InvalidResponse` if it leads to another owner's host."""
         url = wire.resolve(base, href)
@@ -124,6 +131,7 @@ class Server:
         self._send("DELETE", url, "", condition)
 
     def _send(self, method: str, url: str, body: str, headers: dict[str, str]) -> DAVResponse:
+        self._answers.said = None
         answer = self._client.request(self.resolve(self.url, url), method, body, headers)
         if answer.status >= 300:
             raise dav.error_from_response(dav.DAVError, answer, f"{method} failed")
@@ -132,10 +140,10 @@ class Server:
 
 def _without_userinfo(connection: Connection) -> Connection:
     """Take a user name and password written into the address out of it; those given apart come first."""
-    parts = urlsplit(connection.url)
+    typed = connection.url.strip()
+    parts = urlsplit(typed)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        msg = f"a CalDAV address starts with https:// or http:// and a host, not {connection.url[:8]!r}"
-        raise ValueError(msg)
+        raise ValueError(advice_for_no_address(typed))
     return Connection(
         url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
         username=connection.username or unquote(parts.username or ""),
@@ -155,10 +163,18 @@ class _Answers:
     """
 
     landed = ""
+    said: Said | None = None
 
     def __call__(self, response: requests.Response) -> None:
-        """Note and label an answer."""
+        """Note and label an answer; raise `InvalidResponse` for XML that isn't read."""
         self.landed = response.url
+        kind, cookies = response.headers.get("Content-Type", ""), response.headers.get("Set-Cookie", "")
+        self.said = Said(response.url, kind, response.content[:65_536], cookies)
+        refused = refusal(response.content)
+        if refused and response.status_code < 300 and not is_page(response.content):
+            raise InvalidResponse(f"{wire.host(response.url)} {refused}")
+        if refused:
+            response._content = b""  # its status says enough
         response.headers["Content-Type"] = "text/plain"
 
 
