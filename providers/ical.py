@@ -139,9 +139,10 @@ def _timing(event: Component, zones: Zones, own: frozenset[str]) -> Iterator[str
         yield f"UID:{uid}"
     yield from _recurrence_id(event, zones)
     yield from _span(event, zones)
-    for line in event.every("RRULE"):
-        with named("RRULE"):
-            yield f"RRULE:{parse_rule(line.value)}"
+    for name in ("RRULE", "EXRULE"):
+        for line in event.every(name):
+            with named(name):
+                yield f"{name}:{parse_rule(line.value)}"
     for name in ("RDATE", "EXDATE"):
         for line in event.every(name):
             yield from _dates(line, zones)

@@ -98,7 +98,7 @@ class Part:
     @property
     def recurs(self) -> bool:
         """Whether there may be more or fewer instances than one."""
-        return any(line.name in ("RRULE", "RDATE", "EXDATE") for line in self.component.lines)
+        return any(line.name in ("RRULE", "EXRULE", "RDATE", "EXDATE") for line in self.component.lines)
 
     def instance(self, start: datetime, length: Length | None = None) -> Instance:
         """Return the instance that starts then, as long as the others unless said otherwise."""

@@ -15,10 +15,11 @@ from itertools import product
 from providers.errors import InvalidResponse
 from providers.ical_values import NotUnderstood, read_moment, shift
 
-MAX_STEPS = 200_000
+MAX_STEPS = 400_000
 
 _UNITS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 _COARSE = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+_SPANS = {"WEEKLY": 7 * 86_400, "DAILY": 86_400} | _UNITS
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _BY_DAY = re.compile(r"([+-]?\d{1,3})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
@@ -47,6 +48,7 @@ class Rule:
     by_month: tuple[int, ...] = ()
     by_set_pos: tuple[int, ...] = ()
     week_start: int = 0
+    skip: str = "OMIT"
 
     def __str__(self) -> str:
         """Return the rule as RRULE text, canonically."""
@@ -56,6 +58,7 @@ class Rule:
         parts += [f"INTERVAL={self.interval}"] if self.interval != 1 else []
         parts += [f"{key}={_joined(getattr(self, name))}" for key, name in _FIELDS.items() if getattr(self, name)]
         parts += [f"WKST={_WEEKDAYS[self.week_start]}"] if self.week_start else []
+        parts += ["RSCALE=GREGORIAN", f"SKIP={self.skip}"] if self.skip != "OMIT" else []
         return ";".join(parts)
 
 
@@ -70,6 +73,7 @@ _FIELDS = {
     "BYMONTH": "by_month",
     "BYSETPOS": "by_set_pos",
 }
+_PARTS = frozenset({"FREQ", "UNTIL", "COUNT", "INTERVAL", "WKST", "RSCALE", "SKIP", *_FIELDS})
 
 
 def _joined(values: tuple[int | tuple[int, int], ...]) -> str:
@@ -81,13 +85,13 @@ def _joined(values: tuple[int | tuple[int, int], ...]) -> str:
 def parse_rule(written: str) -> Rule:
     """Read an RRULE; the form of UNTIL is left to whoever knows its zone.
 
-    A negative COUNT, which some programs write for 'no end', is none. Parts that begin with X- are left out. Raises
-    NotUnderstood, also for calendars that aren't Gregorian (RFC 7529).
+    A negative COUNT, which some programs write for 'no end', is none. Raises NotUnderstood, also for calendars that
+    aren't Gregorian (RFC 7529).
     """
-    parts = dict(_part(part) for part in written.upper().split(";") if part.strip())
-    if parts.get("RSCALE", "GREGORIAN") != "GREGORIAN" or parts.get("SKIP", "OMIT") != "OMIT":
-        raise NotUnderstood("counts in a calendar other than the Gregorian, or skips dates")
-    return Rule(
+    parts = _parts(written)
+    if parts.get("RSCALE", "GREGORIAN") != "GREGORIAN":
+        raise NotUnderstood("counts in a calendar other than the Gregorian")
+    rule = Rule(
         freq=_one_of(parts, "FREQ", (*_COARSE, *_UNITS)),
         until=_until(parts),
         count=_count(parts),
@@ -102,7 +106,22 @@ def parse_rule(written: str) -> Rule:
         by_month=_numbers(parts, "BYMONTH", 1, 12),
         by_set_pos=_numbers(parts, "BYSETPOS", -366, 366),
         week_start=_WEEKDAYS.index(_one_of({"WKST": "MO"} | parts, "WKST", _WEEKDAYS)),
+        skip=_one_of({"SKIP": "OMIT"} | parts, "SKIP", ("OMIT", "BACKWARD", "FORWARD")),
     )
+    if rule.skip != "OMIT" and (rule.by_year_day or min(rule.by_month_day, default=0) < -28):
+        raise NotUnderstood("skips days that are counted from the end of a month or in a year")
+    return rule
+
+
+def _parts(written: str) -> dict[str, str]:
+    """Split a rule; parts that begin with X- are left out (RFC 2445 §4.3.10), one may be repeated only as it was."""
+    parts: dict[str, str] = {}
+    for key, value in (_part(part) for part in written.upper().split(";") if part.strip()):
+        if key not in _PARTS and not key.startswith("X-"):
+            raise NotUnderstood("has a part that is not known")
+        if parts.setdefault(key, value) != value:
+            raise NotUnderstood(f"says {key} twice, and not the same" if key in _PARTS else "says one part twice")
+    return parts
 
 
 def _part(part: str) -> tuple[str, str]:
@@ -158,23 +177,40 @@ def _weekday(item: str) -> tuple[int, int]:
     return int(match[1] or 0), _WEEKDAYS.index(match[2])
 
 
-def starts(rule: Rule, dtstart: datetime, *, first: datetime, last: datetime) -> Iterator[datetime]:
-    """Yield the wall times a rule names from about `first` to about `last`, in order, in DTSTART's zone.
+def starts(
+    rule: Rule, dtstart: datetime, *, first: datetime, last: datetime, limit: int = MAX_STEPS
+) -> Iterator[datetime]:
+    """Yield the wall times a rule names from `first` to `last`, in order, in DTSTART's zone.
 
-    All three share one zone. Without COUNT the search begins next to `first`; with it every instance is counted from
-    DTSTART. Some times before `first` may be among them. Raises TooManyInstances after MAX_STEPS periods.
+    All three share one zone. The search begins next to `first`, unless a COUNT has to be counted from DTSTART. Raises
+    TooManyInstances where that takes more than `limit` steps.
     """
+    rule, last = _counted_out(rule, dtstart, last)
     full = _completed(rule, dtstart)
     left = rule.count if rule.count is not None else -1
-    for step, period in enumerate(_periods(full, dtstart, first, last)):
-        if step > MAX_STEPS:
+    steps, previous = 0, None
+    for looked_at, period in _periods(full, dtstart, first, last):
+        steps += looked_at + len(period)
+        if steps > limit:
             raise TooManyInstances("The recurrence rule fires too often to be followed.")
         for start in _at_positions(full, period):
-            if start >= dtstart:
-                yield start
-                left -= 1
-            if left == 0:
+            if start > last or left == 0:
                 return
+            if start >= dtstart and start != previous:
+                previous = start
+                left -= 1
+                if start >= first:
+                    yield start
+
+
+def _counted_out(rule: Rule, dtstart: datetime, last: datetime) -> tuple[Rule, datetime]:
+    """Turn the COUNT of a rule that only steps on evenly into the end of the search."""
+    if rule.count is None or rule.freq not in _SPANS or any(getattr(rule, name) for name in _FIELDS.values()):
+        return rule, last
+    lasts = _SPANS[rule.freq] * rule.interval * (rule.count - 1)
+    if lasts < (last - dtstart).total_seconds():
+        last = dtstart + timedelta(seconds=lasts)
+    return replace(rule, count=None), last
 
 
 def _completed(rule: Rule, dtstart: datetime) -> Rule:
@@ -204,21 +240,21 @@ def _at_positions(rule: Rule, period: list[datetime]) -> list[datetime]:
     return [period[index] for index in sorted(chosen) if 0 <= index < size]
 
 
-def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> Iterator[list[datetime]]:
-    """Yield the times of each period (a year, a month, …, a second), before BYSETPOS."""
+def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> Iterator[tuple[int, list[datetime]]]:
+    """Yield how much was looked at for each period (a year, …, a second), and its times before BYSETPOS."""
     if rule.count is not None:
         first = dtstart
     if rule.freq in _UNITS:
-        yield from _ticks(rule, dtstart, first, last)
+        yield from ((1, period) for period in _ticks(rule, dtstart, first, last))
         return
     times = list(product(rule.by_hour, rule.by_minute, rule.by_second))
-    for days in _day_periods(rule, dtstart.date(), first.date(), last.date()):
-        yield [
-            datetime(day.year, day.month, day.day, *at, tzinfo=dtstart.tzinfo)
-            for day in days
-            if _passes(rule, day)
-            for at in times
-        ]
+    for offered in _day_periods(rule, dtstart.date(), first.date(), last.date()):
+        days = [day for day in offered if _passes(rule, day)]
+        if len(days) * len(times) > MAX_STEPS:
+            raise TooManyInstances("The recurrence rule fires too often to be followed.")
+        zone = dtstart.tzinfo
+        found = [datetime(day.year, day.month, day.day, *at, tzinfo=zone) for day in days for at in times]
+        yield 1 + len(offered), found
 
 
 def _steps(begin: int, first: int, last: int, interval: int) -> range:
@@ -245,11 +281,20 @@ def _day_periods(rule: Rule, dtstart: date, first: date, last: date) -> Iterator
 
 
 def _month(rule: Rule, year: int, month: int) -> list[date]:
+    """Return the days of a month that BYMONTH and BYMONTHDAY allow, those it lacks moved by SKIP (RFC 7529 §4.1)."""
+    if rule.by_month and month not in rule.by_month:
+        return []
     length = _month_length(year, month)
-    days: set[int] | range = range(1, length + 1)
-    if rule.by_month_day:
-        days = {day if day > 0 else length + 1 + day for day in rule.by_month_day} & set(days)
-    return [date(year, month, day) for day in sorted(days)]
+    if not rule.by_month_day:
+        return [date(year, month, day) for day in range(1, length + 1)]
+    days = {day if day > 0 else length + 1 + day for day in rule.by_month_day}
+    if rule.skip == "BACKWARD":
+        days = {min(day, length) for day in days}
+    last = date(year, month, length).toordinal()
+    after = (
+        [date.fromordinal(last + 1)] if rule.skip == "FORWARD" and max(days) > length and last < _LAST_ORDINAL else []
+    )
+    return [date(year, month, day) for day in sorted(days) if 1 <= day <= length] + after
 
 
 def _month_length(year: int, month: int) -> int:
@@ -258,9 +303,10 @@ def _month_length(year: int, month: int) -> int:
 
 def _passes(rule: Rule, day: date) -> bool:
     """Say whether every BY rule about days allows this one."""
+    of_months = rule.freq in ("YEARLY", "MONTHLY")
     return (
-        (not rule.by_month or day.month in rule.by_month)
-        and (not rule.by_month_day or _counted(*_in_month(day), rule.by_month_day))
+        (of_months or not rule.by_month or day.month in rule.by_month)
+        and (of_months or not rule.by_month_day or _counted(*_in_month(day), rule.by_month_day))
         and (not rule.by_year_day or _counted(*_in_year(day), rule.by_year_day))
         and (not rule.by_week_no or _counted(*_week(day, rule.week_start), rule.by_week_no))
         and (not rule.by_day or any(_is_weekday(rule, day, nth, weekday) for nth, weekday in rule.by_day))

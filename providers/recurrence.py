@@ -7,21 +7,21 @@ never a part of the answer.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import chain
-from typing import cast
 
 from providers.ical_events import Part, read_parts, text_of, understanding
-from providers.ical_rules import Rule, TooManyInstances, parse_rule, starts
+from providers.ical_rules import MAX_STEPS, Rule, TooManyInstances, parse_rule, starts
 from providers.ical_text import Line
 from providers.ical_values import Length, in_zone, midnight, read_length, read_moment, shift, to_utc
 from providers.model import Instance, Window
 
 __all__ = ["MAX_INSTANCES", "TooManyInstances", "instances"]
 
-MAX_INSTANCES = 50_000
+MAX_INSTANCES = 100_000
 
 # A wall clock is less than a day away from UTC, so a search wider by this misses nothing.
 _MARGIN = timedelta(days=2)
@@ -88,9 +88,7 @@ def _series(parts: list[Part], window: Window) -> Iterator[Instance]:
 
 def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:
     excluded = [
-        master.places.moment(line, written)
-        for line in master.component.every("EXDATE")
-        for written in line.value.split(",")
+        _moment(line, written, master) for line in master.component.every("EXDATE") for written in line.value.split(",")
     ]
     by_day = [moment for moment in excluded if not isinstance(moment, datetime)]
     aligned = [_aligned(moment, master) for moment in excluded if isinstance(moment, datetime)]
@@ -101,7 +99,19 @@ def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:
 
 
 def _replaced(override: Part, master: Part) -> datetime:
-    return _aligned(cast("date | datetime", override.recurrence_id), master)
+    line = override.component.first("RECURRENCE-ID")
+    return _aligned(_moment(line, line.value, master), master) if line is not None else override.start
+
+
+def _moment(line: Line, written: str, master: Part) -> date | datetime:
+    """Read one value of a property that names instances of a series.
+
+    One that floats is on the clock of the series, where DTSTART names one: that it means another isn't said.
+    """
+    first = master.component.first("DTSTART")
+    if first is not None and "TZID" in first.params and "TZID" not in line.params:
+        return read_moment(written, master.zone)
+    return master.places.moment(line, written)
 
 
 def _aligned(moment: date | datetime, master: Part) -> datetime:
@@ -121,16 +131,18 @@ def _aligned(moment: date | datetime, master: Part) -> datetime:
 
 def _regular(master: Part, exceptions: _Exceptions, window: Window) -> Iterator[Instance]:
     """Yield what the master gives where no override stands, each by the THISANDFUTURE override in force there."""
-    futures = sorted((at, part) for at, part in exceptions.overrides.items() if part.and_future)
+    futures = sorted(
+        ((at, part) for at, part in exceptions.overrides.items() if part.and_future), key=lambda pair: pair[0]
+    )
     periods = _periods(master)
     for at, start in _starts(master, periods, futures, window).items():
         if at in exceptions.overrides or exceptions.exclude(start):
             continue
-        governing = next((pair for pair in reversed(futures) if pair[0] < at), None)
-        if governing is None:
+        passed = bisect_left(futures, at, key=lambda pair: pair[0])
+        if passed == 0:
             yield master.instance(start, periods.get(at))
         else:
-            yield governing[1].instance(_moved(start, *governing))
+            yield futures[passed - 1][1].instance(_moved(start, *futures[passed - 1]))
 
 
 def _moved(start: datetime, replaced: datetime, override: Part) -> datetime:
@@ -149,7 +161,7 @@ def _periods(master: Part) -> dict[datetime, Length]:
     for line in master.component.every("RDATE"):
         for begin, slash, end in (written.partition("/") for written in line.value.split(",")):
             if slash:
-                at = to_utc(master.places.start(master.places.moment(line, begin)))
+                at = to_utc(master.places.start(_moment(line, begin, master)))
                 lengths[at] = _period_length(at, line, end, master)
     return lengths
 
@@ -157,7 +169,7 @@ def _periods(master: Part) -> dict[datetime, Length]:
 def _period_length(at: datetime, line: Line, end: str, master: Part) -> Length:
     if end.startswith(("P", "+")):
         return read_length(end)
-    ends_at = to_utc(master.places.start(master.places.moment(line, end)))
+    ends_at = to_utc(master.places.start(_moment(line, end, master)))
     return Length(exact=max(timedelta(0), ends_at - at))
 
 
@@ -169,13 +181,24 @@ def _starts(
     reach = _MARGIN + max((abs(_distance(*pair)) for pair in futures), default=timedelta(0))
     longest = max(timedelta(days=length.days) + length.exact for length in lengths)
     first, last = shift(window.start_at, -longest - reach), shift(window.end_at, reach)
-    rules = [parse_rule(line.value) for line in master.component.every("RRULE")]
+    rules, exrules = _rules(master, "RRULE"), _rules(master, "EXRULE")
+    limit = MAX_STEPS // (len(rules) + len(exrules) or 1)
     found = {to_utc(start): start for start in _named_starts(master, rules)}
-    for start in chain.from_iterable(_ruled(rule, master, first, last) for rule in rules):
+    for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in rules):
         found[to_utc(start)] = start
         if len(found) > MAX_INSTANCES:
             raise TooManyInstances(f"The series has more than {MAX_INSTANCES} instances in the time asked about.")
+    for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in exrules):
+        found.pop(to_utc(start), None)
     return found
+
+
+def _rules(master: Part, name: str) -> list[Rule]:
+    """Return the rules in RRULE or EXRULE; those of a DATE know no time of day (RFC 5545 §3.3.10)."""
+    rules = [parse_rule(line.value) for line in master.component.every(name)]
+    if not master.facts.all_day:
+        return rules
+    return [replace(rule, by_hour=(), by_minute=(), by_second=()) for rule in rules]
 
 
 def _named_starts(master: Part, rules: list[Rule]) -> Iterator[datetime]:
@@ -185,23 +208,28 @@ def _named_starts(master: Part, rules: list[Rule]) -> Iterator[datetime]:
         yield master.start
     for line in master.component.every("RDATE"):
         for begin, slash, _ in (written.partition("/") for written in line.value.split(",")):
-            moment = master.places.moment(line, begin)
+            moment = _moment(line, begin, master)
             yield master.places.start(moment) if slash else _aligned(moment, master)
 
 
-def _ruled(rule: Rule, master: Part, first: datetime, last: datetime) -> Iterator[datetime]:
+def _ruled(rule: Rule, master: Part, first: datetime, last: datetime, limit: int) -> Iterator[datetime]:
     until = _until(rule, master)
     if until is not None:
         last = min(last, shift(until, _MARGIN))
     bounds = {"first": in_zone(first, master.zone), "last": in_zone(last, master.zone)}
-    yield from (s for s in starts(rule, master.start, **bounds) if until is None or to_utc(s) <= until)
+    for start in starts(rule, master.start, **bounds, limit=limit):
+        if until is None or to_utc(start) <= until:
+            yield midnight(start.date(), master.zone) if master.facts.all_day else start
 
 
 def _until(rule: Rule, master: Part) -> datetime | None:
-    """Return the last instant at which the rule may fire: UNTIL, read in DTSTART's zone, a DATE being the whole day."""
+    """Return the last instant at which the rule may fire: UNTIL, read in DTSTART's zone, a DATE being the whole day.
+
+    For a series of days the last minute of a day, in whatever zone it is written, ends that day.
+    """
     if rule.until is None:
         return None
     moment = read_moment(rule.until, master.zone)
-    if isinstance(moment, datetime):
-        return to_utc(_aligned(moment, master))
-    return to_utc(datetime.combine(moment, time.max, tzinfo=master.zone))
+    if not isinstance(moment, datetime) or (master.facts.all_day and moment.time() >= time(23, 59)):
+        return to_utc(datetime.combine(moment, time.max, tzinfo=master.zone))
+    return to_utc(_aligned(moment, master))
