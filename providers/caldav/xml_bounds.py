@@ -13,8 +13,10 @@ _WIDE = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe",
 _WIDE_UNMARKED = ((b"<\0\0\0", "utf-32-le"), (b"\0\0\0<", "utf-32-be"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 _EBCDIC = b"\x4c\x6f\xa7\x94"
 # Possessive, so that a body of a million comments is read once.
-_TO_THE_DOCTYPE = re.compile(rb"(?:\s++|(?><\?.*?\?>)|(?><!--.*?-->))*+<!DOCTYPE\s++(html)?", re.DOTALL | re.IGNORECASE)
-_DECLARED = re.compile(rb"\s*+<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([^\"']*)")
+_BEFORE = rb"(?is)(?:\s++|(?><\?.*?\?>)|(?><!--.*?-->))*+"
+_DOCTYPE = re.compile(_BEFORE + rb"<!DOCTYPE")
+_PAGE = re.compile(_BEFORE + rb"<(?:!DOCTYPE\s++)?html\b")
+_DECLARED = re.compile(rb"\s*+<\?xml\s[^>]*?encoding\s*=\s*[\"']([^\"']*)")
 _READ = re.compile(rb"utf-?8|utf-16(le|be)?|(us-)?ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
 
 
@@ -26,7 +28,9 @@ def refusal(body: bytes) -> str | None:
     declared = _DECLARED.match(prolog)
     if body.startswith(_EBCDIC) or (declared and not _READ.fullmatch(declared[1])):
         return "sends XML in an encoding that isn't read: UTF-8 would be right"
-    if _TO_THE_DOCTYPE.match(prolog):
+    if _PAGE.match(prolog):
+        return "answers with a web page"
+    if _DOCTYPE.match(prolog):
         return "sends XML with a document type definition, which isn't read"
     if body.count(b"<") + (body.count(b'"') + body.count(b"'")) // 2 > _MOST:
         return "sends XML of too many elements"
@@ -35,9 +39,7 @@ def refusal(body: bytes) -> str | None:
 
 def is_page(body: bytes) -> bool:
     """Say whether a body is a web page."""
-    prolog = _as_bytes_of_ascii(body[:4096]).lstrip().lower()
-    doctype = _TO_THE_DOCTYPE.match(prolog)
-    return bool(doctype and doctype[1]) or prolog.startswith(b"<html") or b"<html" in prolog[:1024]
+    return _PAGE.match(_as_bytes_of_ascii(body)) is not None
 
 
 def _as_bytes_of_ascii(body: bytes) -> bytes:
