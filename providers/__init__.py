@@ -7,14 +7,18 @@ from providers.port import Provider
 
 
 def open_provider(kind: str, connection: Connection) -> Provider:
-    """Return the adapter for `kind` ("caldav", "memory"); adapters and their libraries are imported on first use."""
+    """Return the adapter for `kind` ("caldav", "ics", "memory"), imported with its libraries on first use."""
     if kind == "caldav":
         from providers.caldav.client import CalDAVProvider
 
         return CalDAVProvider(connection)
+    if kind == "ics":
+        from providers.ics_feed import IcsFeedProvider
+
+        return IcsFeedProvider(connection)
     if kind == "memory":
         from providers.memory import MemoryProvider
 
         return MemoryProvider.open(connection)
-    msg = f"unknown provider {kind!r}: known are caldav and memory"
+    msg = f"unknown provider {kind!r}: known are caldav, ics and memory"
     raise ValueError(msg)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from providers.ical import Timed, skeleton, timed
+from providers.ical_freebusy import with_busy_periods
 from providers.ical_text import Component, parse
 from providers.model import RemoteEvent, Unreadable
 from providers.tzids import Zones, default_zone
@@ -44,7 +45,7 @@ def read_file(text: str | bytes, own_addresses: frozenset[str] = frozenset()) ->
     Remote ids are UIDs, or made of the content where an event has none; ETags are made of what is kept, so that a file
     written anew with the same times in it has the same ones.
     """
-    calendars = [component for component in parse(text) if component.name == "VCALENDAR"]
+    calendars = with_busy_periods([component for component in parse(text) if component.name == "VCALENDAR"])
     if not calendars:
         return None
     found: dict[tuple[str, str | None], _Series] = {}

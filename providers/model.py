@@ -35,7 +35,8 @@ class Connection:
     own_addresses: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
-        return f"Connection({self.url!r})"
+        host = self.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        return f"Connection({host!r})"  # the whole address of a feed is its password
 
 
 @dataclass(frozen=True, slots=True)
