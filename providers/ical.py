@@ -16,7 +16,7 @@ from typing import NamedTuple
 from providers.errors import InvalidResponse
 from providers.ical_events import BUSY_STATUS, PARTSTAT, master_of
 from providers.ical_rules import TooManyInstances, parse_rule
-from providers.ical_text import Component, Line, parse
+from providers.ical_text import Component, Line, escaped, parse, unescaped
 from providers.ical_values import NotUnderstood, midnight, named, read_length, read_moment, to_utc
 from providers.ical_write import BOOKING, PRODID, change_event, write_event
 from providers.model import EventRef, RemoteEvent, Unreadable, WrittenEvent
@@ -136,7 +136,7 @@ def _timing(event: Component, zones: Zones, own: frozenset[str]) -> Iterator[str
     yield "BEGIN:VEVENT"
     uid = _uid(event)
     if uid:
-        yield f"UID:{uid}"
+        yield f"UID:{escaped(uid)}"
     yield from _recurrence_id(event, zones)
     yield from _span(event, zones)
     for name in ("RRULE", "EXRULE"):
@@ -296,7 +296,7 @@ def _address(written: str) -> str:
 
 def _uid(event: Component) -> str:
     line = event.first("UID")
-    return _CONTROL.sub("", line.value).strip() if line is not None else ""
+    return _CONTROL.sub("", unescaped(line.value)).strip() if line is not None else ""
 
 
 def _shown_start(event: Component) -> str | None:

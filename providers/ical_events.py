@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from providers.errors import InvalidResponse
-from providers.ical_text import Component, Line, parse
+from providers.ical_text import Component, Line, parse, unescaped
 from providers.ical_values import Length, NotUnderstood, end_of, midnight, read_length, read_moment, to_utc
 from providers.ical_write import BOOKING
 from providers.ical_zones import canonical, defined, zone_named
@@ -192,9 +192,9 @@ def _elapsed(start: datetime, end: datetime) -> timedelta:
 
 
 def text_of(component: Component, name: str) -> str | None:
-    """Return the value of a property as written, None where there is none."""
+    """Return the text of a property, None where there is none."""
     line = component.first(name)
-    return line.value if line is not None else None
+    return unescaped(line.value) if line is not None else None
 
 
 def master_of(skeleton: str, tz: str) -> Master:

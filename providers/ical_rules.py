@@ -160,7 +160,10 @@ def _number(key: str, written: str, lowest: int, highest: int) -> int:
 
 
 def _items(parts: dict[str, str], key: str) -> list[str]:
-    return [item.strip() for item in parts.get(key, "").split(",") if item.strip()]
+    items = [item.strip() for item in parts.get(key, "").split(",")]
+    if any(items) and not all(items):
+        raise NotUnderstood(f"lacks something in {key}")
+    return [item for item in items if item]
 
 
 def _numbers(parts: dict[str, str], key: str, lowest: int, highest: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ _HEAD = re.compile(r'((?:[^":]|"[^"]*")*+):(.*)', re.DOTALL)
 _PIECE = re.compile(r'(?:[^";]|"[^"]*")++')
 _ESCAPED_IN_PARAM = re.compile(r"\^([n^'])")
 _ESCAPED_IN_TEXT = re.compile(r"\\([\\;,nN])")
+_TO_ESCAPE = re.compile(r"[\\;,]")
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 # These stand side by side in a VCALENDAR, so that where one begins, another that is still open has lost its end.
 _SIDE_BY_SIDE = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE"})
@@ -78,7 +79,14 @@ def parse(text: str | bytes) -> list[Component]:
 
 def unescaped(written: str) -> str:
     """Return the text that a TEXT value stands for (RFC 5545 §3.3.11)."""
+    if "\\" not in written:
+        return written
     return _ESCAPED_IN_TEXT.sub(lambda match: "\n" if match[1] in "nN" else match[1], written)
+
+
+def escaped(text: str) -> str:
+    """Return the TEXT value for a text of one line (RFC 5545 §3.3.11)."""
+    return _TO_ESCAPE.sub(r"\\\g<0>", text)
 
 
 def _open(stack: list[Component], name: str) -> None:
