@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-_FOLD = re.compile(rb"\r*\n[ \t]")
+# Bounded, so that a flood of line ends costs no more than its length; two of them are one that was doubled.
+_FOLD = re.compile(rb"(?:\r{0,3}\n){1,2}[ \t]")
 _HEAD = re.compile(r'((?:[^":]|"[^"]*")*+):(.*)', re.DOTALL)
 _PIECE = re.compile(r'(?:[^";]|"[^"]*")++')
 _ESCAPED_IN_PARAM = re.compile(r"\^([n^'])")
