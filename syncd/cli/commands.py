@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -94,6 +95,32 @@ def explain(
     from syncd.cli.looking import show_reasons
 
     return show_reasons(config, offer, at, duration, as_json=as_json)
+
+
+@app.command()
+def busy(
+    source: Annotated[str, typer.Argument(metavar="FILE|URL", help='A calendar file, "-", https://… or webcal://…')],
+    tz: Annotated[
+        str | None, typer.Option("--tz", help="Where dates and floating times lie; else the file's own zone, else UTC.")
+    ] = None,
+    since: Annotated[
+        list[str] | None, typer.Option("--from", help="A day or a time; may be repeated, each with its --to.")
+    ] = None,
+    until: Annotated[list[str] | None, typer.Option("--to", help="The last day, or a time.")] = None,
+    email: Annotated[
+        list[str] | None, typer.Option("--email", help="Whose answers to invitations count; may be repeated.")
+    ] = None,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help="It may be on a private network.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """What a calendar file blocks, and what in it is not understood.
+
+    Needs no configuration. Without --from and --to: today and the 90 days that follow.
+    """
+    from syncd.cli.busy import BusyWish, show_busy
+
+    wish = BusyWish(source, tz, since or (), until or (), email or (), allow_private)
+    return show_busy(wish, datetime.now(UTC), as_json=as_json)
 
 
 @app.command()
