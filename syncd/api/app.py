@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from syncd.api import bookings, problems, slots
+from syncd.api import bookings, calendars, problems, slots
 from syncd.api.answers import Answer
 from syncd.api.schemas import Health, Problem
 from syncd.errors import PROBLEM_TYPES, ApiError, SyncdError
@@ -43,6 +43,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(slots.router)
     app.include_router(bookings.router)
+    app.include_router(calendars.router)
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(
         "/readyz",

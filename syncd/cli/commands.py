@@ -131,27 +131,66 @@ def status(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
     return show_status(config, as_json=as_json)
 
 
+@app.command()
+def accounts(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
+    """What is connected, its state, when it was last pulled, and what its server was seen to do."""
+    from syncd.cli.looking import show_accounts
+
+    return show_accounts(config, as_json=as_json)
+
+
+Whose = Annotated[str, typer.Argument(help="Whose account it is.", metavar="FREELANCER")]
+Blocks = Annotated[
+    list[str] | None, typer.Option("--blocks", help='A calendar that blocks; may be repeated; "*" is all.')
+]
+Private = Annotated[bool, typer.Option("--allow-private", help="It may be on a private network.")]
+CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Certificates of its server, if they are its own.")]
+
+
 @connect_app.command("caldav")
 def connect_caldav(
-    freelancer: Annotated[str, typer.Argument(help="Whose account it is.")],
+    freelancer: Whose,
     url: Annotated[str, typer.Option("--url", help="The server's, principal's or calendar's address.")],
     username: Annotated[str, typer.Option("--username", help="The user name there.")],
     config: ConfigPath = DEFAULT,
     name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "caldav",
-    blocks: Annotated[
-        list[str] | None, typer.Option("--blocks", help='A calendar that blocks; may be repeated; "*" is all.')
-    ] = None,
+    blocks: Blocks = None,
     target: Annotated[str | None, typer.Option("--target", help="The calendar consultations are written to.")] = None,
-    allow_private: Annotated[bool, typer.Option("--allow-private", help="It may be on a private network.")] = False,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Write, change and remove a throwaway event in --target to see it work.")
+    ] = False,
+    allow_private: Private = False,
+    ca_file: CaFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Connect a CalDAV account.
 
-    Asks for the password, or reads it from standard input.
+    Asks for the password, or reads it from standard input, and sees what the server does with each calendar.
     """
-    from syncd.cli.connecting import CaldavWish, connect
+    from syncd.cli.connecting import Wish, connect
 
-    wish = CaldavWish(freelancer, name, url, username, blocks, target, allow_private)
+    wish = Wish("caldav", freelancer, name, url, username, blocks, target, allow_private, ca_file, prove)
+    return connect(config, wish, as_json=as_json)
+
+
+@connect_app.command("ics")
+def connect_ics(
+    freelancer: Whose,
+    url: Annotated[str, typer.Option("--url", help="The feed's address: webcal://… or https://…")],
+    username: Annotated[str, typer.Option("--username", help="The user name, if the feed asks for one.")] = "",
+    config: ConfigPath = DEFAULT,
+    name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "ics",
+    allow_private: Private = False,
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Connect a calendar feed (an .ics address), which is read and never written to.
+
+    Its address is kept sealed, like a password.
+    """
+    from syncd.cli.connecting import Wish, connect
+
+    wish = Wish("ics", freelancer, name, url, username, None, None, allow_private, ca_file)
     return connect(config, wish, as_json=as_json)
 
 

@@ -16,7 +16,7 @@ from availability import ZoneError, zones
 from syncd.booking.lifecycle import reasons_against
 from syncd.booking.reasons import reasons_json
 from syncd.cli.setup import opened
-from syncd.cli.show import print_json, print_table, say
+from syncd.cli.show import print_json, print_table, say, ways_of
 from syncd.errors import ApiError
 from syncd.feed import FeedQuestion
 from syncd.instants import FIRST_YEAR, LAST_YEAR
@@ -115,15 +115,19 @@ def _where(reason: Mapping[str, str], names: Mapping[str, str]) -> str:
 
 def show_status(config_path: Path, *, as_json: bool) -> int:
     """Print accounts, calendars and what is owed."""
-    with opened(config_path) as installation, installation.services.store.read() as session:
-        services = installation.services
-        stale_after = timedelta(seconds=services.config.daemon.stale_after)
-        found = overview(session, stale_after, services.clock())
+    found = _overview(config_path)
     if as_json:
         print_json(found)
     else:
         _print_status(found)
     return 0
+
+
+def _overview(config_path: Path) -> dict[str, Any]:
+    with opened(config_path) as installation, installation.services.store.read() as session:
+        services = installation.services
+        stale_after = timedelta(seconds=services.config.daemon.stale_after)
+        return overview(session, stale_after, services.clock())
 
 
 def _print_status(found: Mapping[str, Any]) -> None:
@@ -136,10 +140,47 @@ def _print_status(found: Mapping[str, Any]) -> None:
     print_table(("account", "calendar", "state", "pulled", "remarks"), rows)
     for account in found["accounts"]:
         for calendar in account["calendars"]:
-            for item in calendar["quarantined"]:
-                say(f"{calendar['name']}: not understood: {item['uid'] or item['href']}: {item['reason']}")
+            _print_quarantined(calendar)
     owed = found["outbox"]["owed"]
     say(f"{owed} bookings wait to be written to a calendar." if owed else "Every booking is written to its calendar.")
+
+
+def _print_quarantined(calendar: Mapping[str, Any]) -> None:
+    for item in calendar["quarantined"]:
+        start = f" of {item['start']}" if item["start"] else ""
+        say(f"{calendar['name']}: not understood: {item['uid'] or item['href']}{start}: {item['reason']}")
+        say(f"  {item['advice']}")
+
+
+def show_accounts(config_path: Path, *, as_json: bool) -> int:
+    """Print what is connected, and what its servers were seen to do."""
+    found = _overview(config_path)
+    if as_json:
+        print_json({"accounts": found["accounts"]})
+        return 0
+    for account in found["accounts"]:
+        state = account["state"] if account["active"] else "inactive"
+        say(f"{account['freelancer']}/{account['name']}: {account['provider']} at {account['url']}, {state}")
+        if account["problem"]:
+            say(f"  {account['problem']}")
+        rows = [_account_row(c) for c in account["calendars"]]
+        rows += [(name, "", "missing", "", "the server has no such calendar") for name in account["missing"]]
+        print_table(("calendar", "used", "state", "pulled", "what its server does"), rows)
+        _print_remarks(account)
+    return 0
+
+
+def _account_row(calendar: Mapping[str, Any]) -> tuple[str, ...]:
+    used = ", ".join(word for word in ("blocks", "target") if calendar[word])
+    pulled = _moment(calendar["synced_at"]) if used else ""
+    state = calendar["state"] if used else ""
+    return calendar["name"], used, state, pulled, ways_of(calendar["probe"]) if used else ""
+
+
+def _print_remarks(account: Mapping[str, Any]) -> None:
+    remarks = [remark for c in account["calendars"] if c["probe"] for remark in c["probe"].get("remarks", ())]
+    for remark in dict.fromkeys(remarks):
+        say(f"  {remark}")
 
 
 def _moment(text: str | None) -> str:

@@ -18,6 +18,7 @@ from syncd.errors import ApiError, MassDeletion, exit_code
 from syncd.jobs.account import Order, WorkReport, Workshop
 from syncd.jobs.embedded import work_through
 from syncd.log import scrub
+from syncd.store.leases import PULLABLE
 from syncd.store.models import Account, Freelancer
 
 _PATIENCE = 30.0  # seconds to wait for an account that another worker has
@@ -49,7 +50,7 @@ def sync_now(config_path: Path, handle: str | None, *, full: bool, as_json: bool
 
 def _accounts(installation: Opened, handle: str | None) -> list[str]:
     with installation.services.store.read() as session:
-        wanted = select(Account.id).join(Freelancer).where(Account.active, Account.provider == "caldav")
+        wanted = select(Account.id).join(Freelancer).where(Account.active, Account.provider.in_(PULLABLE))
         if handle is not None:
             if session.scalars(select(Freelancer).where(Freelancer.handle == handle)).one_or_none() is None:
                 raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd status`")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def print_json(document: object) -> None:
@@ -30,3 +31,28 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     Console(highlight=False).print(table)
+
+
+_PULLS_BY = {
+    "sync-token": "tells what changed",
+    "ctag": "tells that something changed",
+    "etags": "tells nothing: compared each time",
+    "download": "downloaded when it changes",
+}
+_WAYS = {
+    "checks_tokens": ("", "takes any sync token"),
+    "preconditions": ("keeps preconditions", "ignores preconditions"),
+    "recurrence": ("keeps series", "loses series"),
+    "zones": ("keeps zones", "loses zones"),
+    "finds_by_time": ("", "doesn't find by time"),
+}
+
+
+def ways_of(probe: Mapping[str, Any] | None) -> str:
+    """What a calendar's server was seen to do, in a few words; what nobody tried isn't told."""
+    if probe is None:
+        return "not seen yet"
+    words = [_PULLS_BY[probe["pulls_by"]]]
+    words += [kept if probe[way] else broken for way, (kept, broken) in _WAYS.items() if probe.get(way) is not None]
+    words += ["read-only"] if "write" not in probe.get("privileges", ()) else []
+    return ", ".join(filter(None, words))

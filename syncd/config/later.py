@@ -43,7 +43,7 @@ LATER: tuple[Later, ...] = (
     Later("freelancers.*.consultations.*.documents"),
     Later("freelancers.*.consultations.*.documents_due"),
     Later("freelancers.*.consultations.*.late_after"),
-    Later("freelancers.*.accounts.*.provider", frozenset({"google", "microsoft", "ics"})),
+    Later("freelancers.*.accounts.*.provider", frozenset({"google", "microsoft"})),
 )
 
 

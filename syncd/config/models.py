@@ -254,9 +254,9 @@ class Config(Table):
         """Who invites clients of this freelancer: as set, else syncd where mail is configured, else no one."""
         return freelancer.invite or ("syncd" if self.mail else "none")
 
-    def sync_every(self, account: Account) -> int:
-        """Seconds between two pulls of an account: its own, else 15 minutes for a feed, else the daemon's."""
-        return account.sync_every or (15 * MINUTE if account.provider == "ics" else self.daemon.sync_every)
+    def sync_every(self, provider: str, chosen: int | None = None) -> int:
+        """Seconds between two pulls of an account: as chosen, else 15 minutes for a feed, else the daemon's."""
+        return chosen or (15 * MINUTE if provider == "ics" else self.daemon.sync_every)
 
     def allows_private(self, account: Account) -> bool:
         """Whether this account may be on a private network."""

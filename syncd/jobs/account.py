@@ -22,7 +22,8 @@ from syncd.locks import ProcessLocks
 from syncd.outbox.deliver import Delivery, deliver
 from syncd.retry import plan_retry
 from syncd.secrets import Vault
-from syncd.store import leases, outbox, pulls
+from syncd.store import leases, outbox, probes, pulls
+from syncd.store.access import connection_of
 from syncd.store.engine import Store
 from syncd.store.leases import LeaseLost
 from syncd.store.models import Account, BookingEvent, Calendar, OutboxItem
@@ -133,20 +134,6 @@ def _note_bug(shop: Workshop, account_id: str, owner: str, error: Exception) -> 
         account.blocked_until_at = shop.clock() + _AFTER_A_BUG
 
 
-def connection_of(account: Account, vault: Vault) -> Connection:
-    """How to reach an account, its secret unsealed."""
-    person = account.freelancer
-    return Connection(
-        url=account.url,
-        username=account.username,
-        secret=vault.unseal(account.credential).decode() if account.credential else "",
-        auth=account.auth,  # type: ignore[arg-type]
-        allow_private=account.allow_private,
-        ca_file=account.ca_file,
-        own_addresses=frozenset(a.lower() for a in (person.email, *person.addresses) if a),
-    )
-
-
 def _work(job: _Job, *, may_ask: bool) -> None:
     """Expansion asks nobody, so it goes on whatever the account's state; and it comes first, before a pull can make a
     calendar fresh whose far end isn't expanded yet."""
@@ -157,6 +144,7 @@ def _work(job: _Job, *, may_ask: bool) -> None:
         with _noting_account_faults(job):
             _deliver_writes(job)
             _list_calendars(job)
+            _probe_calendars(job)
             for calendar_id in _calendars(job):
                 if job.shop.stopping():
                     return
@@ -257,6 +245,25 @@ def _note_listing_fault(job: _Job, error: ProviderError) -> None:
         now = job.shop.clock()
         leases.hold(session, job.account_id, job.owner, now)
         session.get_one(Account, job.account_id).next_list_at = now + timedelta(hours=1)
+
+
+def _probe_calendars(job: _Job) -> None:
+    """Find out what the server does with each calendar that is pulled, now and then: servers are replaced."""
+    shop = job.shop
+    with shop.store.read() as session:
+        account = session.get_one(Account, job.account_id)
+        due = [(c.id, probes.remote_of(c)) for c in account.calendars if probes.is_due(c, shop.clock())]
+    for calendar_id, remote in due:
+        try:
+            probe = job.provider.probe(remote)
+        except (Transient, GrantRevoked):
+            raise
+        except ProviderError as error:
+            log.info("a calendar can't be probed", calendar=calendar_id, reason=str(error))
+            probe = None
+        with shop.store.write() as session:
+            leases.hold(session, job.account_id, job.owner, shop.clock())
+            probes.keep(session.get_one(Calendar, calendar_id), probe, shop.clock())
 
 
 def _calendars(job: _Job) -> list[str]:

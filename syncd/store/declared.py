@@ -17,6 +17,7 @@ from syncd import config as declared
 from syncd.ids import new_id
 from syncd.secrets import Vault
 from syncd.store import pulls
+from syncd.store.access import Access, access_of, renew_access
 from syncd.store.models import Account, Consultation, Freelancer, ScheduleRow
 
 _MINUTE = 60
@@ -151,7 +152,7 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
     row.blocks, row.target = list(account.blocks), account.target
     row.tentative, row.unanswered = account.tentative, account.unanswered
     row.working_elsewhere, row.when_stale = account.working_elsewhere, account.when_stale
-    row.sync_every_seconds = applying.config.sync_every(account)
+    row.sync_every_seconds = applying.config.sync_every(account.provider, account.sync_every)
     row.allow_private = applying.config.allows_private(account)
     row.active = row.declared = True
     if before is not None and before != _meaning(row):
@@ -176,24 +177,6 @@ def _meaning(row: Account) -> tuple[str, str, str] | None:
 
 def _set_access(applying: Applying, row: Account, account: declared.Account) -> None:
     """Set address and password; if either is new, the account is tried again at once."""
-    secret = account.password.get_secret_value() if account.password else ""
-    known = applying.vault.unseal(row.credential).decode() if row.credential is not None else None
-    if (row.url, row.username, known) == (account.url, account.username, secret):
-        return
-    row.credential = applying.vault.seal(secret)
-    renew_access(row, account.url, account.username, applying.now)
-
-
-def renew_access(row: Account, url: str, username: str, now: datetime) -> None:
-    """Forget an account's faults, since its credential is new; and all it knew, if it is another account now."""
-    if (row.url, row.username) != (url, username):
-        row.listed_at = None
-        for calendar in row.calendars:
-            calendar.gone, calendar.unlisted_at, calendar.sync_token = True, now, None
-            calendar.full_wanted, calendar.expanded_until_at = True, None
-    row.url, row.username = url, username
-    row.state, row.problem, row.attempts, row.blocked_until_at = "ok", None, 0, None
-    row.next_list_at = now
-    row.lease_owner = row.lease_until = None  # work in flight asked with the old ones
-    for calendar in row.calendars:
-        calendar.next_pull_at, calendar.attempts = now, 0
+    access = Access(account.url, account.username, account.password.get_secret_value() if account.password else "")
+    if access_of(row, applying.vault) != access:
+        renew_access(row, applying.vault, access, applying.now)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from syncd.store.models import Account, BookingEvent, Calendar, OutboxItem
 
 LEASE = timedelta(minutes=5)
-PULLABLE = ("caldav", "memory")
+PULLABLE = ("caldav", "ics", "memory")
 """Kinds of accounts there is an adapter for; one of another kind stays 'never pulled', so its slots stay closed."""
 
 

@@ -194,6 +194,8 @@ class Calendar(Base):
     held_back: Mapped[list[str] | None]  # digests of the remote ids that would have vanished
     problem: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    probe: Mapped[dict[str, Any] | None]  # providers.model.Probe
+    probed_at: Mapped[datetime | None]
 
     account: Mapped[Account] = relationship(back_populates="calendars")
 

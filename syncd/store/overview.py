@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from syncd.instants import rfc3339
 from syncd.store import outbox, pulls
 from syncd.store.models import Account, Calendar, Freelancer
+from syncd.sync.quarantine import advice
 from syncd.sync.staleness import trust_of
 
 
@@ -32,21 +33,23 @@ def _account(session: Session, account: Account, handle: str, stale_after: timed
         "name": account.name,
         "freelancer": handle,
         "provider": account.provider,
+        "url": account.url,
         "state": account.state,
         "active": account.active,
         "problem": account.problem,
         "missing": account.missing if account.listed_at else [],
         "retry_at": _text(account.blocked_until_at),
         "calendars": [
-            _calendar(session, calendar, account, stale_after, now)
+            calendar_json(session, calendar, account, stale_after, now)
             for calendar in sorted(account.calendars, key=lambda c: c.name)
         ],
     }
 
 
-def _calendar(
+def calendar_json(
     session: Session, calendar: Calendar, account: Account, stale_after: timedelta, now: datetime
 ) -> dict[str, Any]:
+    """A calendar, how far it is known, and what in it isn't understood."""
     return {
         "id": calendar.id,
         "name": calendar.name,
@@ -60,9 +63,10 @@ def _calendar(
         "problem": calendar.problem,
         "held_back": len(calendar.held_back) if calendar.held_back else None,
         "quarantined": [
-            {"href": remote_id, **reason}
-            for remote_id, reason in pulls.quarantined(session, calendar.id, calendar.generation)
+            {"href": q.remote_id, "uid": q.uid, "start": q.start, "reason": q.reason, "advice": advice(known=q.known)}
+            for q in pulls.quarantined(session, calendar.id, calendar.generation)
         ],
+        "probe": calendar.probe,
     }
 
 

@@ -173,14 +173,26 @@ def skeletons(session: Session, calendar_id: str, generation: int) -> list[tuple
     return [(r.id, r.remote_id, r.uid, r.skeleton) for r in session.execute(rows)]
 
 
-def quarantined(session: Session, calendar_id: str, generation: int) -> list[tuple[str, dict[str, str | None]]]:
-    """Remote id and reason of everything in a generation that couldn't be understood."""
-    rows = select(Event.remote_id, Event.quarantined).where(
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Something that couldn't be understood; `known` says whether its resource closes slots all the same."""
+
+    remote_id: str
+    uid: str | None
+    start: str | None
+    reason: str
+    known: bool
+
+
+def quarantined(session: Session, calendar_id: str, generation: int) -> list[Quarantined]:
+    """Everything in a generation that couldn't be understood."""
+    rows = select(Event.remote_id, Event.quarantined, Event.skeleton).where(
         Event.calendar_id == calendar_id,
         Event.generation == generation,
         func.json_array_length(Event.quarantined) > 0,
     )
-    return [(remote_id, reason) for remote_id, reasons in session.execute(rows) for reason in reasons]
+    found = session.execute(rows.order_by(Event.remote_id))
+    return [Quarantined(row.remote_id, **item, known=bool(row.skeleton)) for row in found for item in row.quarantined]
 
 
 def bump_availability(session: Session, freelancer_id: str) -> None:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
-
 from providers.model import RemoteCalendar
 from providers.port import Provider
 from syncd.ids import new_id
@@ -56,7 +54,7 @@ def list_account(
     with store.write() as session:
         leases.hold(session, account_id, owner, clock())
         account = session.get_one(Account, account_id)
-        _apply_listing(session, account, found, clock())
+        apply_listing(account, found, clock())
         bookings.assign_targets(session, account.freelancer_id)
         account.listed_at = clock()
         in_doubt = any(c.unlisted_at and not c.gone for c in account.calendars)
@@ -66,7 +64,7 @@ def list_account(
     return found
 
 
-def _apply_listing(session: Session, account: Account, found: Sequence[RemoteCalendar], now: datetime) -> None:
+def apply_listing(account: Account, found: Sequence[RemoteCalendar], now: datetime) -> None:
     """Add and update calendars, and note which the server no longer lists."""
     rows = {row.remote_id: row for row in account.calendars}
     for remote in found:
@@ -83,7 +81,6 @@ def _apply_listing(session: Session, account: Account, found: Sequence[RemoteCal
     for row in rows.values() if found else ():
         row.unlisted_at = row.unlisted_at or now
         row.gone = now - row.unlisted_at >= ASK_AGAIN
-    session.flush()
     choose(account, now)
 
 

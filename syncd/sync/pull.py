@@ -20,7 +20,7 @@ from providers.ical import booking_of
 from providers.model import ChangePage, RemoteCalendar, RemoteEvent, Unreadable, Window
 from providers.port import Provider
 from providers.recurrence import instances
-from syncd.store import leases, pulls
+from syncd.store import leases, probes, pulls
 from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
@@ -124,7 +124,7 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
         everything = full or compared_at is None or calendar.full_wanted
         compare = compared_at is None or now - compared_at >= pull.settings.reconcile_every
         return _Target(
-            remote=RemoteCalendar(calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write),
+            remote=probes.remote_of(calendar),
             calendar_id=calendar.id,
             account_id=account.id,
             freelancer_id=account.freelancer_id,

@@ -57,6 +57,7 @@ def test_the_document_is_openapi_with_stable_operations(house):
         ("GET", "/v1/bookings/{booking_id}"): "get_booking",
         ("POST", "/v1/bookings/{booking_id}/reschedule"): "reschedule_booking",
         ("POST", "/v1/bookings/{booking_id}/cancel"): "cancel_booking",
+        ("GET", "/v1/freelancers/{handle}/calendars"): "list_calendars",
         ("GET", "/healthz"): "healthz",
         ("GET", "/readyz"): "readyz",
     }

@@ -29,18 +29,28 @@ from sqlalchemy.engine.default import DefaultDialect
 from availability import zones
 from providers import open_provider
 from providers.errors import Unavailable
-from providers.model import ChangePage, Connection, ConsultationEvent, EventRef, RemoteCalendar, Window, WrittenEvent
+from providers.model import (
+    ChangePage,
+    Connection,
+    ConsultationEvent,
+    EventRef,
+    Probe,
+    RemoteCalendar,
+    Window,
+    WrittenEvent,
+)
 from providers.port import Known
 from syncd.api.answers import Answer
 from syncd.api.idempotency import Sent, perform
 from syncd.booking import lifecycle
 from syncd.booking.lifecycle import Wish
 from syncd.config import load_config
-from syncd.jobs.account import Workshop, connection_of, work_account
+from syncd.jobs.account import Workshop, work_account
 from syncd.locks import ProcessLocks
 from syncd.log import configure_logging
 from syncd.services import Services, open_services
 from syncd.store import leases, offers
+from syncd.store.access import connection_of
 from syncd.store.models import OWNING_STATES, Account, Booking, BusySpan, Calendar, Event, OutboxItem
 from syncd.sync.pull import PullSettings, pull_window
 
@@ -135,6 +145,9 @@ class Counted:
     ) -> Iterator[ChangePage]:
         for page in self._provider.changes(calendar, sync_token, window, known):
             yield self._seen("changes", page)
+
+    def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
+        return self._provider.probe(calendar, trial_at)
 
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None:
         return self._seen("find", self._provider.find(calendar, idempotency_key))

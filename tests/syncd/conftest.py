@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import itertools
 import json
@@ -9,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import structlog
@@ -34,6 +36,7 @@ from syncd.sync.pull import PullSettings
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 _NUMBERS = itertools.count()
+OWN = frozenset({"ada@example.org"})
 
 CONFIG = """
 [daemon]
@@ -235,7 +238,8 @@ class House:
     def quarantined(self, calendar: str = "Work") -> list[tuple[str, dict[str, str | None]]]:
         row = self.calendar(calendar)
         with self.services.store.read() as session:
-            return pulls.quarantined(session, row.id, row.generation)
+            found = pulls.quarantined(session, row.id, row.generation)
+            return [(q.remote_id, {"uid": q.uid, "start": q.start, "reason": q.reason}) for q in found]
 
     def status(self) -> dict[str, object]:
         """The account as `status --json` shows it."""
@@ -361,3 +365,44 @@ def logged() -> Iterator[Callable[[], list[dict[str, object]]]]:
     for logger, level, handlers, propagate in before:
         logger.setLevel(level)
         logger.handlers[:], logger.propagate = handlers, propagate
+
+
+@pytest.fixture(scope="session")
+def hostility() -> Iterator[ModuleType]:
+    """The machine that plays days with a hostile server, and what it is made of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        yield importlib.import_module("hostile_days")
+
+
+@pytest.fixture
+def at_memory(hostility: ModuleType, tmp_path: Path) -> Callable[[], tuple[House, object]]:
+    """Build a house whose calendars are in memory, and another client of them."""
+    numbers = itertools.count()
+
+    def build() -> tuple[House, object]:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        house = House(folder, calendars=(), password="open sesame", config={"keep": "21d"})
+        return house, hostility.AtMemory(house.remote, Connection(house.url, own_addresses=OWN))
+
+    return build
+
+
+@pytest.fixture
+def at_radicale(
+    hostility: ModuleType, tmp_path: Path, request: pytest.FixtureRequest
+) -> Callable[[], tuple[House, object]]:
+    """Build a house whose calendars are on a real server, and another client of them."""
+    radicale, gateway = request.getfixturevalue("radicale"), request.getfixturevalue("gateway")
+    numbers = itertools.count()
+
+    def build() -> tuple[House, object]:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        other = hostility.AtRadicale(radicale, gateway)
+        chosen = f'blocks = ["{other.home}", "{other.work}"]\ntarget = "{other.work}"'
+        house = House(folder, calendars=(), password="open sesame", config={"keep": "21d", "account": chosen})
+        return house, other
+
+    return build

@@ -125,7 +125,8 @@ def test_syncd_invites_where_mail_is_configured_unless_said_otherwise(load: Load
 def test_a_feed_is_pulled_every_15_minutes_and_a_calendar_as_the_daemon_says(load: Load) -> None:
     home, feed = load(ADA), load(ADA.replace("caldav", "ics"))
     own = load(ADA + 'sync_every = "90s"')
-    every = [c.sync_every(c.freelancers["ada"].accounts["home"]) for c in (home, feed, own)]
+    accounts = [(c, c.freelancers["ada"].accounts["home"]) for c in (home, feed, own)]
+    every = [c.sync_every(account.provider, account.sync_every) for c, account in accounts]
     assert every == [120, 900, 90]
 
 

@@ -34,7 +34,8 @@ def test_it_is_named_by_calendar_href_uid_start_and_reason_and_never_by_its_titl
     calendar = house.status()["calendars"][0]
     [named] = calendar["quarantined"]
     assert calendar["name"] == "Work"
-    assert named.keys() == {"href", "uid", "start", "reason"}
+    assert named.keys() == {"href", "uid", "start", "reason", "advice"}
+    assert "closes no slots: if it matters, block that time" in named["advice"]
     assert (named["href"], named["uid"], named["start"]) == ("visit.ics", "uid-of-visit", "20261124T999999Z")
     assert "DTSTART" in named["reason"]
     assert "Dentist" not in json.dumps(house.status())

@@ -1,0 +1,82 @@
+"""How an account is reached: its address, user name and secret, and what a change of them means.
+
+A feed's address is often all that keeps it private, so it is sealed like a password, and only its host is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from providers.model import Connection
+from syncd.secrets import Vault
+from syncd.store.models import Account
+
+FEED = "ics"
+_SEALED_WHOLE = '{"url": "'  # else it was sealed when the account was of another kind
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where an account is, and what opens it."""
+
+    url: str
+    username: str = ""
+    secret: str = ""
+
+
+def access_of(account: Account, vault: Vault) -> Access | None:
+    """The access an account has now; None before it was given one."""
+    if account.credential is None:
+        return None
+    opened = vault.unseal(account.credential).decode()
+    if account.provider == FEED and opened.startswith(_SEALED_WHOLE):
+        return Access(**json.loads(opened))
+    return Access(account.url, account.username, opened)
+
+
+def renew_access(account: Account, vault: Vault, access: Access, now: datetime) -> None:
+    """Give an account an access and forget its faults; and all it knew, if it is another account now.
+
+    `account.provider` is set before.
+    """
+    before = access_of(account, vault)
+    if before is None or (before.url, before.username) != (access.url, access.username):
+        _forget(account, now)
+    is_feed = account.provider == FEED
+    sealed = json.dumps({"url": access.url, "username": access.username, "secret": access.secret})
+    account.credential = vault.seal(sealed if is_feed else access.secret)
+    account.url, account.username = _host(access.url) if is_feed else access.url, access.username
+    account.state, account.problem, account.attempts, account.blocked_until_at = "ok", None, 0, None
+    account.next_list_at = now
+    account.lease_owner = account.lease_until = None  # work in flight asked with the old ones
+    for calendar in account.calendars:
+        calendar.next_pull_at, calendar.attempts = now, 0
+
+
+def _forget(account: Account, now: datetime) -> None:
+    account.listed_at = None
+    for calendar in account.calendars:
+        calendar.gone, calendar.unlisted_at, calendar.sync_token, calendar.probe = True, now, None, None
+        calendar.full_wanted, calendar.expanded_until_at = True, None
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+
+
+def connection_of(account: Account, vault: Vault) -> Connection:
+    """How to reach an account, its secret unsealed."""
+    person, access = account.freelancer, access_of(account, vault) or Access(account.url, account.username)
+    return Connection(
+        url=access.url,
+        username=access.username,
+        secret=access.secret,
+        auth=account.auth,  # type: ignore[arg-type]
+        allow_private=account.allow_private,
+        ca_file=account.ca_file,
+        own_addresses=frozenset(a.lower() for a in (person.email, *person.addresses) if a),
+    )
