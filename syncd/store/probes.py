@@ -22,7 +22,7 @@ def is_due(calendar: Calendar, now: datetime) -> bool:
 def keep(calendar: Calendar, probe: Probe | None, now: datetime) -> None:
     """Remember a probe, None if it failed; what it didn't try is still as an earlier one found it."""
     if probe is not None:
-        kept = dict[str, Any](calendar.probe or {})
+        kept: dict[str, Any] = dict(calendar.probe) if calendar.probe else {}
         kept.update((name, value) for name, value in asdict(probe).items() if value is not None)
         calendar.probe = kept
     calendar.probed_at = now
@@ -34,8 +34,7 @@ def probe_of(calendar: Calendar) -> Probe | None:
 
 
 def _probe(kept: dict[str, Any]) -> Probe:
-    lists = {name: tuple(kept[name]) for name in ("privileges", "remarks") if name in kept}
-    return Probe(**{**kept, **lists})
+    return Probe(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
 
 
 def remote_of(calendar: Calendar) -> RemoteCalendar:
