@@ -6,21 +6,21 @@ account's own scope (`providers.addresses`), whatever a server answers.
 
 from __future__ import annotations
 
+import secrets
 from base64 import b64encode
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase, HTTPDigestAuth
+from requests.auth import AuthBase
 
 from providers.addresses import Scope
+from providers.caldav.digest import Challenge, best_challenge, offered
 from providers.errors import GrantRevoked
 from providers.model import Connection
 
-
-class _Utf8Digest(HTTPDigestAuth):
-    def build_digest_header(self, method: str, url: str) -> str | None:
-        header: str | None = super().build_digest_header(method, url)  # type: ignore[no-untyped-call]
-        return header and header.encode().decode("latin-1")  # headers are latin-1 on the way out, user names are not
+_UNENCRYPTED = "the server asks for the password over an unencrypted connection: use https, or set auth to basic"
 
 
 class Credentials(AuthBase):
@@ -28,39 +28,85 @@ class Credentials(AuthBase):
 
     "auto" sends Basic at once where the connection is encrypted or known to be private: some servers never ask
     (Cyrus answers 207 to a stranger). Elsewhere, or when told that Basic won't do, it takes the Digest it is offered.
+    `unasked` says whether it may be sent at once at all.
     """
 
-    def __init__(self, connection: Connection, scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope, *, unasked: bool = True) -> None:
         self._scope = scope
-        self._secret = connection.secret
-        self._basic = "Basic " + b64encode(f"{connection.username}:{connection.secret}".encode()).decode()
-        self._digest = _Utf8Digest(connection.username, connection.secret)
-        self._auto = connection.auth == "auto"
-        eager = "basic" if connection.allow_private or connection.url.startswith("https:") else "none"
-        self._scheme = eager if self._auto else connection.auth
+        self._user, self._secret = connection.username, connection.secret
+        self._auth = connection.auth
+        self._private = connection.allow_private or connection.url.lower().startswith("https:")
+        at_once = "basic" if self._private and unasked else "none"
+        self._scheme: str = at_once if self._auth == "auto" else self._auth
+        self._challenge: Challenge | None = None
+        self._count = 0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign a request, unless it goes elsewhere."""
         if not self._scope.covers(request.url or ""):
             return request
-        if self._scheme == "digest":
-            return cast(requests.PreparedRequest, self._digest(request))
-        if self._scheme != "none":
-            request.headers["Authorization"] = self._basic if self._scheme == "basic" else f"Bearer {self._secret}"
-        if self._auto:
+        self._sign(request)
+        if self._on_answer not in request.hooks["response"]:  # a redirected request has it already
             request.register_hook("response", self._on_answer)  # type: ignore[no-untyped-call]
         return request
 
+    def _sign(self, request: requests.PreparedRequest) -> None:
+        if self._scheme == "basic":
+            pair = f"{self._user}:{self._secret}".encode()
+            request.headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
+        elif self._scheme == "bearer":
+            request.headers["Authorization"] = f"Bearer {self._secret}"
+        elif self._challenge is not None:
+            self._count += 1
+            request.headers["Authorization"] = self._challenge.answer(
+                self._user,
+                self._secret,
+                request.method or "",
+                request.path_url,
+                count=self._count,
+                cnonce=secrets.token_hex(8),
+            )
+
     def _on_answer(self, response: requests.Response, **sending: Any) -> requests.Response:
-        offered = response.headers.get("WWW-Authenticate", "").lower()
-        if response.status_code != 401 or not self._scope.covers(response.url):
+        if not self._scope.covers(response.url):
             return response
-        if "digest" in offered:
-            self._scheme = "digest"
-            self._digest(response.request.copy())  # counts this request's challenges from one, as handle_401 expects
-            again = self._digest.handle_401(response, **sending)  # type: ignore[no-untyped-call]
-            return cast(requests.Response, again)
-        if "basic" in offered and self._scheme == "none":
-            msg = "the server asks for the password over an unencrypted connection: use https, or set auth to basic"
+        if response.status_code != 401:
+            self._take_next_nonce(response)
+            return response
+        schemes = [scheme for scheme, _ in offered(response.headers.get("WWW-Authenticate", ""))]
+        if self._auth in ("auto", "digest") and "digest" in schemes:
+            return self._answered(response, sending)
+        if self._auth == "auto" and "basic" in schemes and self._scheme != "basic":
+            if not self._private:
+                raise GrantRevoked(_UNENCRYPTED)
+            return self._sent_again(response, sending, "basic")
+        if schemes and self._auth not in ("auto", *schemes):
+            msg = (
+                f"{urlsplit(response.url).hostname} asks for {' or '.join(schemes)}, not {self._auth}: set auth to auto"
+            )
             raise GrantRevoked(msg)
         return response
+
+    def _answered(self, response: requests.Response, sending: dict[str, Any]) -> requests.Response:
+        """Answer a Digest challenge, unless it is the one that was just answered: then the password is wrong."""
+        challenge = best_challenge(response.headers["WWW-Authenticate"])
+        if challenge == self._challenge:
+            return response
+        self._challenge, self._count = challenge, 0
+        return self._sent_again(response, sending, "digest")
+
+    def _sent_again(self, response: requests.Response, sending: dict[str, Any], scheme: str) -> requests.Response:
+        self._scheme = scheme
+        request = response.request.copy()
+        self._sign(request)
+        again: requests.Response = response.connection.send(request, **sending)
+        again.history.append(response)
+        self._take_next_nonce(again)
+        return again
+
+    def _take_next_nonce(self, response: requests.Response) -> None:
+        """Take the nonce that the server wants next (RFC 7616 §3.5), instead of being asked again."""
+        told = offered(f"digest {response.headers.get('Authentication-Info', '')}")
+        nonce = told[0][1].get("nextnonce") if told else None
+        if self._challenge is not None and nonce:
+            self._challenge, self._count = replace(self._challenge, nonce=nonce), 0

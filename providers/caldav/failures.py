@@ -94,8 +94,10 @@ def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str 
     pause = retry_after(error.retry_after, now=datetime.now(UTC)) if isinstance(error, dav.RateLimitError) else None
     said = [f"HTTP {error.status}"] if error.status is not None else []
     said += [name.rpartition("}")[2] for name in error.preconditions]
-    msg = f"{_host(url)} answered {', '.join(said) or type(error).__name__}"
-    return leaf_of(error)(msg, calendar=calendar, remote_id=remote_id, retry_after=pause)
+    leaf = leaf_of(error)
+    what = "doesn't accept the user name and password:" if leaf is GrantRevoked else "answered"
+    msg = f"{_host(url)} {what} {', '.join(said) or type(error).__name__}"
+    return leaf(msg, calendar=calendar, remote_id=remote_id, retry_after=pause)
 
 
 def _of_library(error: Exception, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
