@@ -34,7 +34,8 @@ def probe_of(calendar: Calendar) -> Probe | None:
 
 
 def _probe(kept: dict[str, Any]) -> Probe:
-    return Probe(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+    found: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in kept.items()}
+    return Probe(**found)
 
 
 def remote_of(calendar: Calendar) -> RemoteCalendar:
