@@ -11,16 +11,18 @@ Remote ids are absolute URLs in the one spelling of `providers.caldav.wire`. Our
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from caldav.lib import error as dav
 
 from providers import ical
-from providers.caldav import discovery, probing, pull, wire
+from providers.caldav import discovery, probing, pull, quirks, reading, wire
 from providers.caldav.failures import leaf_of, translated
+from providers.caldav.quirks import Quirk
 from providers.caldav.server import Resource, Server
-from providers.errors import AlreadyExists, ETagMismatch, NotFound, Unsupported
+from providers.errors import AlreadyExists, ETagMismatch, InvalidResponse, NotFound, Unavailable, Unsupported
 from providers.model import (
     Capabilities,
     ChangePage,
@@ -38,14 +40,21 @@ from providers.model import (
 from providers.port import Known
 
 _INVITED = re.compile(r"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
-_MAY_MEAN_THERE = frozenset({403, 409, 412})
+_MAY_MEAN_THERE = frozenset({400, 403, 409, 412})
+_PAUSES = (0.3, 1.0)
 
 
 class CalDAVProvider:
-    """One CalDAV account."""
+    """One CalDAV account; `allowed` are the quirks of its server that are allowed for, `pauses` are in seconds."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._server = Server.open(connection)
+    def __init__(
+        self,
+        connection: Connection,
+        allowed: frozenset[Quirk] = quirks.ALL,
+        pauses: tuple[float, ...] = _PAUSES,
+    ) -> None:
+        self._server = Server.open(connection, allowed)
+        self._pauses = pauses
         self._configured = connection.own_addresses
         self._discovered: frozenset[str] | None = None
         self._incremental = True
@@ -72,24 +81,21 @@ class CalDAVProvider:
     ) -> Iterator[ChangePage]:
         """Yield what changed since `sync_token` or beside what is `known`, or everything; whole series, always.
 
-        Raises `SyncTokenInvalid` before the first page. Without a change it is one request; otherwise one more for
-        every hundred resources, and up to two to learn our own addresses if someone is invited to something.
+        Raises `SyncTokenInvalid` before the first page. Without a change it is one request (two where the server has
+        neither sync-collection nor CTag); otherwise one more for every hundred resources, one where ETags have to be
+        listed, and up to two to learn our own addresses if someone is invited to something.
         """
-        before = known() if known is not None and sync_token is None else None
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            listing = pull.listing(self._server, calendar.remote_id, sync_token)
-            self._incremental = self._incremental and listing.incremental and listing.token is not None
-            if before is not None:
-                listing = pull.compared(listing, before)
-            complete = sync_token is None and before is None
-            yield from self._pages(calendar.remote_id, listing, complete=complete)
+            listing = pull.listing(self._server, calendar, sync_token, known)
+            self._incremental = self._incremental and listing.pulls_by == "sync-token"
+            yield from self._pages(calendar.remote_id, listing)
 
-    def _pages(self, calendar: str, listing: pull.Listing, *, complete: bool) -> Iterator[ChangePage]:
+    def _pages(self, calendar: str, listing: pull.Listing) -> Iterator[ChangePage]:
         """Yield a page for each batch; the last one, which is always there, names what is gone and holds the token."""
-        removed = set(listing.removed)
+        removed, complete = set(listing.removed), listing.complete
         total = len(listing.members) + (0 if complete else len(removed))
         waiting = ChangePage((), (), (), complete=complete, total=total)
-        for number, batch in enumerate(pull.batches(self._server, calendar, listing)):
+        for number, batch in enumerate(reading.batches(self._server, calendar, listing)):
             if number:
                 yield waiting
             events, unreadable, empty = self._reduced(batch)
@@ -98,14 +104,14 @@ class CalDAVProvider:
         gone = () if complete else tuple(sorted(removed))
         yield ChangePage(waiting.changed, gone, waiting.unreadable, complete, listing.token, total)
 
-    def _reduced(self, batch: pull.Batch) -> tuple[tuple[RemoteEvent, ...], tuple[Unreadable, ...], set[str]]:
+    def _reduced(self, batch: reading.Batch) -> tuple[tuple[RemoteEvent, ...], tuple[Unreadable, ...], set[str]]:
         """Reduce what was read to timing; what holds no event (any more) is as good as gone."""
         own = self._own_addresses(batch)
         events: list[RemoteEvent] = []
         unreadable = list(batch.unreadable)
         empty = set(batch.gone)
         for resource in batch.found:
-            reduced = ical.reduce(resource.text, remote_id=resource.url, etag=resource.etag or "", own_addresses=own)
+            reduced = ical.reduce(resource.text, remote_id=resource.url, etag=resource.etag, own_addresses=own)
             unreadable += reduced.unreadable
             if reduced.event is not None:
                 events.append(reduced.event)
@@ -113,7 +119,7 @@ class CalDAVProvider:
                 empty.add(resource.url)
         return tuple(events), tuple(unreadable), empty
 
-    def _own_addresses(self, batch: pull.Batch) -> frozenset[str]:
+    def _own_addresses(self, batch: reading.Batch) -> frozenset[str]:
         """Return the addresses that are ours, asking the server once, and only if someone is invited at all."""
         if self._discovered is None and any(_INVITED.search(resource.text) for resource in batch.found):
             self._discovered = discovery.own_addresses(self._server)
@@ -125,7 +131,7 @@ class CalDAVProvider:
 
     def _look(self, calendar: RemoteCalendar, window: Window) -> Glance:
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            batch = pull.looked_at(self._server, calendar.remote_id, window)
+            batch = reading.looked_at(self._server, calendar.remote_id, window)
             events, unreadable, _ = self._reduced(batch)
         return Glance(calendar.remote_id, events, unreadable)
 
@@ -149,41 +155,94 @@ class CalDAVProvider:
     def create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
         """Write a new event; raise `AlreadyExists` if its key was used.
 
-        It is looked for first: `If-None-Match: *` protects nothing on some servers.
+        Its address is looked at before and after, as `If-None-Match: *` protects nothing on some servers.
         """
         url = self._address_for(calendar, idempotency_key)
+        careful = quirks.IF_NONE_MATCH_IGNORED in self._server.quirks
         with translated(url, calendar=calendar.remote_id, remote_id=url):
-            if self._server.get(url) is not None:
+            if careful and self._server.get(url) is not None:
                 raise AlreadyExists()
             try:
-                etag = self._server.put(url, ical.write_event(event, idempotency_key), {"If-None-Match": "*"})
+                said = self._server.put(url, ical.write_event(event, idempotency_key), {"If-None-Match": "*"})
             except dav.DAVError as error:
-                self._explain_refused_creation(url, error)
+                self._explain_refused_creation(calendar.remote_id, idempotency_key, url, error)
                 raise
-            return EventRef(calendar.remote_id, url, idempotency_key, etag or self._etag(url))
+            stored = self._read_back(url, said, event)
+            if careful and not _holds(stored, event):
+                raise AlreadyExists("another event was written there at the same moment")
+            return EventRef(calendar.remote_id, url, idempotency_key, stored.etag)
 
-    def _explain_refused_creation(self, url: str, error: dav.DAVError) -> None:
+    def _explain_refused_creation(self, calendar: str, key: str, url: str, error: dav.DAVError) -> None:
         """Raise what a refusal means if it can be told; 412 is also used for bad data, 409 for a missing calendar."""
         if leaf_of(error) is AlreadyExists and error.preconditions:
             raise AlreadyExists("the server has this UID under another address") from error
         if error.status not in _MAY_MEAN_THERE:
             return
-        if self._server.get(url) is not None:
+        if self._appears(url):
             raise AlreadyExists() from error
+        if quirks.UID_CONFLICT in self._server.quirks and reading.has_uid(self._server, calendar, key):
+            self._server.tolerate(quirks.UID_CONFLICT)
+            raise AlreadyExists("the server has this UID under another address") from error
         if error.status == 409:
             raise NotFound("the calendar is gone") from error
-        if error.status == 412:
-            raise Unsupported(
-                f"the server refuses the event: {', '.join(error.preconditions) or 'HTTP 412'}"
-            ) from error
+        self._explain_412(error)
+
+    def _explain_412(self, error: dav.DAVError) -> None:
+        """Raise `Unsupported` for a 412 that isn't about what is there."""
+        if error.status == 412 and quirks.OTHER_412 in self._server.quirks:
+            self._server.tolerate(quirks.OTHER_412)
+            named = ", ".join(error.preconditions) or "HTTP 412"
+            raise Unsupported(f"the server refuses the event: {named}") from error
 
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
         """Change the fields that are ours; raise `ETagMismatch` if the event isn't as `if_match` knew it."""
         with translated(ref.remote_id, calendar=ref.calendar, remote_id=ref.remote_id):
             current = self._matching(self._existing(ref), if_match)
             changed = ical.change_event(current.text.encode(), event)
-            etag = self._server.put(current.url, changed, wire.if_match(current.etag))
-            return EventRef(ref.calendar, ref.remote_id, ref.uid, etag or self._etag(current.url), ref.html_link)
+            try:
+                said = self._server.put(current.url, changed, self._server.condition(current.etag))
+            except dav.DAVError as error:
+                if error.preconditions or self._is_still(current):
+                    self._explain_412(error)
+                raise
+            stored = self._read_back(current.url, said, event)
+            return EventRef(ref.calendar, ref.remote_id, ref.uid, stored.etag, ref.html_link)
+
+    def _is_still(self, resource: Resource) -> bool:
+        now = self._server.get(resource.url)
+        return now is not None and self._server.is_same(now.etag, resource.etag)
+
+    def _read_back(self, url: str, said: str | None, event: ConsultationEvent) -> Resource:
+        """Return what stands where we wrote; what the server said of it may not be so.
+
+        Raises `Unavailable` where nothing is shown: the write can be sent again.
+        """
+        if said is None:
+            self._server.tolerate(quirks.NO_ETAG_ON_PUT)
+        elif not self._server.quirks & {quirks.OTHER_ETAG_ON_PUT, quirks.IF_NONE_MATCH_IGNORED}:
+            return Resource(url, said, "")
+        stored = self._server.get(url)
+        for pause in self._patience():
+            if stored is not None and _holds(stored, event):
+                return stored
+            time.sleep(pause)
+            stored = self._server.get(url)
+        if stored is None:
+            raise Unavailable("the server took the event, but doesn't show it")
+        return stored
+
+    def _appears(self, url: str) -> bool:
+        """Say whether something is at an address, or will be in a moment."""
+        if self._server.get(url) is not None:
+            return True
+        for pause in self._patience():
+            time.sleep(pause)
+            if self._server.get(url) is not None:
+                return True
+        return False
+
+    def _patience(self) -> tuple[float, ...]:
+        return self._pauses if quirks.SLOW_TO_SHOW in self._server.quirks else ()
 
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         """Remove the event, if it is as `if_match` knew it where that is given; one that is gone is fine.
@@ -193,21 +252,32 @@ class CalDAVProvider:
         with translated(ref.remote_id, calendar=ref.calendar, remote_id=ref.remote_id):
             if if_match is None:
                 return self._remove(ref.remote_id, {})
+            if quirks.IF_MATCH_IGNORED not in self._server.quirks:
+                return self._remove(ref.remote_id, self._server.condition(if_match))
             current = self._server.get(ref.remote_id)
             if current is None:
                 return None
-            return self._remove(current.url, wire.if_match(self._matching(current, if_match).etag))
+            return self._remove(current.url, self._server.condition(self._matching(current, if_match).etag))
 
     def _remove(self, url: str, condition: dict[str, str]) -> None:
         try:
             self._server.delete(url, condition)
         except dav.DAVError as error:
-            if error.status in (404, 410) or (error.status == 412 and self._server.get(url) is None):
+            if error.status in (404, 410):
                 return
-            raise
+            if error.status not in (412, 428):
+                raise
+            current = self._server.get(url)
+            if current is None:
+                return
+            wanted = self._server.condition(current.etag)
+            if condition or not wanted:
+                raise
+            self._server.tolerate(quirks.IF_MATCH_WANTED)
+            self._server.delete(url, wanted)
 
     def _address_for(self, calendar: RemoteCalendar, idempotency_key: str) -> str:
-        return self._server.resolve(self._server.url, wire.resource(calendar.remote_id, idempotency_key))
+        return wire.resolve(self._server.url, wire.resource(calendar.remote_id, idempotency_key))
 
     def _existing(self, ref: EventRef) -> Resource:
         resource = self._server.get(ref.remote_id)
@@ -216,13 +286,19 @@ class CalDAVProvider:
         return resource
 
     def _matching(self, current: Resource, if_match: str) -> Resource:
-        if wire.opaque(current.etag) != wire.opaque(if_match):
+        if not self._server.is_same(current.etag, if_match):
             raise ETagMismatch()
         return current
 
-    def _etag(self, url: str) -> str | None:
-        resource = self._server.get(url)
-        return None if resource is None else resource.etag
+
+def _holds(resource: Resource, event: ConsultationEvent) -> bool:
+    """Say whether a resource holds an event, as far as its times tell."""
+    try:
+        written = _written(resource, EventRef("", resource.url, ""))
+    except InvalidResponse:
+        return False
+    meant = (event.start_at.replace(microsecond=0), event.end_at.replace(microsecond=0))
+    return (written.start_at, written.end_at) == meant
 
 
 def _written(resource: Resource, ref: EventRef) -> WrittenEvent:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from caldav.elements import cdav, dav
 
-from providers.caldav import wire
+from providers.caldav import quirks, wire
 from providers.caldav.advice import advice
 from providers.caldav.failures import translated
 from providers.caldav.server import Server
@@ -60,7 +60,7 @@ def _account(rows: list[wire.Row], addresses: frozenset[str]) -> Account:
 
 def _starting_point(server: Server) -> wire.Row:
     """Ask the given address, then the well-known one (RFC 6764 §5), until one knows a way on; else take the first."""
-    given = _asked(server, server.url)
+    given = _given(server)
     if isinstance(given, Transient) or (isinstance(given, wire.Row) and _leads_on(given)):
         return _or_raised(given)
     known = _asked(server, server.resolve(server.url, "/.well-known/caldav"))
@@ -69,6 +69,15 @@ def _starting_point(server: Server) -> wire.Row:
     if isinstance(given, ProviderError) and isinstance(known, Transient):
         raise type(known)(f"{given}; and at its /.well-known/caldav, {known}", retry_after=known.retry_after) from given
     return _or_raised(given)
+
+
+def _given(server: Server) -> wire.Row | ProviderError:
+    """Ask the given address; where nothing is, with the slash that belongs to the end of a collection's."""
+    asked = _asked(server, server.url)
+    if isinstance(asked, wire.Row | Transient) or server.url.endswith("/"):
+        return asked
+    again = _asked(server, wire.collection(server.url))
+    return again if isinstance(again, wire.Row) else asked
 
 
 def _or_raised(asked: wire.Row | ProviderError) -> wire.Row:
@@ -82,8 +91,9 @@ def _asked(server: Server, url: str) -> wire.Row | ProviderError:
     try:
         with translated(url):
             return _itself(server.propfind(url, _EVERYTHING, depth=0), url)
-    except GrantRevoked:
-        raise
+    except GrantRevoked as error:
+        told = advice(server.url, None)  # some services want a password of its own for each program
+        raise GrantRevoked(f"{error}: {told}" if told else str(error)) from error
     except ProviderError as error:
         return error if isinstance(error, Transient) else _explained(error, server)
 
@@ -108,7 +118,9 @@ def _principal(server: Server, start: wire.Row) -> wire.Row | None:
     """Return the account's principal, which is the starting point itself if that has a home already."""
     if start.hrefs(cdav.CalendarHomeSet):
         return start
-    hrefs = start.hrefs(dav.CurrentUserPrincipal) or start.hrefs(wire.PrincipalUrl)
+    hrefs = start.hrefs(dav.CurrentUserPrincipal)
+    if not hrefs and (hrefs := start.hrefs(wire.PrincipalUrl)):
+        server.tolerate(quirks.NO_CURRENT_PRINCIPAL)
     if not hrefs:
         return None
     url = server.resolve(start.url, hrefs[0])
@@ -120,6 +132,8 @@ def _homes(server: Server, start: wire.Row, principal: wire.Row | None) -> list[
     if principal is None:
         return [start.url]
     homes = [server.resolve(principal.url, href) for href in principal.hrefs(cdav.CalendarHomeSet)]
+    if not homes:
+        server.tolerate(quirks.NO_HOME)
     return list(dict.fromkeys(map(wire.collection, homes))) or [start.url]
 
 

@@ -14,7 +14,7 @@ from caldav.lib import error as failures
 from providers.caldav import pull, wire
 from providers.caldav.server import Server
 from providers.errors import SyncTokenInvalid
-from providers.model import Probe, PullsBy
+from providers.model import Probe, RemoteCalendar
 
 _NEVER_GIVEN_OUT = "http://syncd.invalid/never-given-out"
 
@@ -22,11 +22,8 @@ _NEVER_GIVEN_OUT = "http://syncd.invalid/never-given-out"
 def probe(server: Server, calendar: str, trial_at: datetime | None) -> Probe:
     """Ask a calendar how its changes are found and what may be done in it."""
     del trial_at
-    row = next(iter(server.propfind(calendar, (wire.CTag, dav.CurrentUserPrivilegeSet), depth=0)))
-    listing = pull.listing(server, calendar, None)
-    pulls_by: PullsBy = "ctag" if row.text(wire.CTag) else "etags"
-    if listing.token is not None:
-        pulls_by = "sync-token"
+    row = next(iter(server.propfind(calendar, (dav.CurrentUserPrivilegeSet,), depth=0)))
+    pulls_by = pull.everything(server, calendar).pulls_by
     return Probe(
         pulls_by=pulls_by,
         checks_tokens=_checks_tokens(server, calendar) if pulls_by == "sync-token" else None,
@@ -36,7 +33,7 @@ def probe(server: Server, calendar: str, trial_at: datetime | None) -> Probe:
 
 def _checks_tokens(server: Server, calendar: str) -> bool:
     try:
-        pull.listing(server, calendar, _NEVER_GIVEN_OUT)
+        pull.listing(server, RemoteCalendar(calendar, ""), _NEVER_GIVEN_OUT, None)
     except (SyncTokenInvalid, failures.DAVError):
         return True
     return False

@@ -1,106 +1,208 @@
-"""What changed in a calendar: the listing with its token first, then the resources in batches.
+"""What is to be read of a calendar: what changed since a token, or what isn't as it is known, or everything.
 
-Decides how a listing is obtained and folded, when a token is invalid, and when a resource counts as gone: only on its
-own 404 or 410, or by the server's word in a listing. Refuses to know what an event means.
+Decides how that is found out, which is one of three ways, and what a token is:
+- `sync-token`: the server tells what changed since its own token (RFC 6578); that token is ours as it stands.
+- `ctag`: a mark of the whole calendar says whether anything changed; if so, all ETags are listed and compared with what
+  is known. The token is `ctag:` and the mark, taken before the listing.
+- `etags`: there is no mark either; ETags are listed and compared every time, and there is no token.
+The token says which way it belongs to, so a server may lose or gain a way between two pulls. Refuses to know what an
+event means and how it is read (`providers.caldav.reading`).
+
+A listing that a server cuts without saying so can't be told from one of a calendar that was emptied in part: it is for
+the caller's brake to hold that back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from caldav.elements import cdav
+from caldav.elements import dav as elements
 from caldav.lib import error as dav
 
-from providers.caldav import wire
-from providers.caldav.server import Resource, Server
+from providers.caldav import quirks, wire
+from providers.caldav.server import Server
 from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid
-from providers.model import Unreadable, Window
+from providers.model import PullsBy, RemoteCalendar
+from providers.port import Known
 
-BATCH = 100
+CTAG = "ctag:"
 _MAX_LISTINGS = 1_000
 _VALID_SYNC_TOKEN = "{DAV:}valid-sync-token"  # noqa: S105 - a precondition's name
 _NEED_PRIVILEGES = "{DAV:}need-privileges"
 _TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 501, 507})
 _NO_SYNC = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 501, 507})
-_MULTIGET_FAILED = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422, 500, 501, 507})
+_LISTED = (*wire.ETAG, elements.ResourceType)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is to be read: ETags by URL, and what is gone; `token` belongs to this very state."""
+    """What is to be read: ETags by URL, and what is gone.
+
+    `token` belongs to this very state; a `complete` listing names everything there is; `known` is what it was
+    compared with.
+    """
 
     members: dict[str, str | None]
     removed: frozenset[str]
     token: str | None
-    incremental: bool
+    complete: bool
+    known: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pulls_by(self) -> PullsBy:
+        """The way in which it was found, and what changes next will be."""
+        if self.token is None:
+            return "etags"
+        return "ctag" if self.token.startswith(CTAG) else "sync-token"
 
 
-@dataclass(slots=True)
-class Batch:
-    """What became of some resources: read, gone, or refused."""
+def listing(server: Server, calendar: RemoteCalendar, token: str | None, known: Known | None) -> Listing:
+    """List what is to be read, in the way that the token or else the calendar's probe names.
 
-    found: list[Resource] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
-
-
-def listing(server: Server, calendar: str, token: str | None) -> Listing:
-    """List what changed since `token`, or everything; a full listing is a sync from nothing where that is offered.
-
-    Raises `SyncTokenInvalid` for a token the server refuses. A bare 403 to a token counts as such: the full pull that
-    follows tells whether it is the permission that is missing.
+    Raises `SyncTokenInvalid` for a token the server refuses, and for a mark where nothing is known to compare with.
     """
-    if token is not None:
-        try:
-            return _synced(server, calendar, token)
-        except dav.DAVError as error:
-            if _VALID_SYNC_TOKEN in error.preconditions or _refuses_token(error):
-                raise SyncTokenInvalid(calendar=calendar) from error
-            raise
+    if token is None:
+        return _beside_all(server, calendar, known() if known else None)
+    if token.startswith(CTAG):
+        return _since_mark(server, calendar.remote_id, token, known)
+    return _since_token(server, calendar.remote_id, token, known)
+
+
+def _beside_all(server: Server, calendar: RemoteCalendar, known: Mapping[str, str] | None) -> Listing:
+    """List everything there is, less what is known; whether sync is offered by now is tried when all is read anew."""
+    if known is None:
+        return everything(server, calendar.remote_id)
+    offered = calendar.probe is None or calendar.probe.pulls_by == "sync-token"
+    find = everything if offered else by_etags
+    return _compared(server, find(server, calendar.remote_id), known)
+
+
+def _since_mark(server: Server, calendar: str, token: str, known: Known | None) -> Listing:
+    """List what changed since the calendar had a mark; without a change it is this one request."""
+    mark = _mark(server, calendar)
+    if mark == token:
+        return Listing({}, frozenset(), token, complete=False)
+    if known is None:
+        raise SyncTokenInvalid("the calendar changed, and nothing is known to compare it with", calendar=calendar)
+    before = known()
+    return _compared(server, Listing(_etags(server, calendar), frozenset(), mark, complete=True), before)
+
+
+def _since_token(server: Server, calendar: str, token: str, known: Known | None) -> Listing:
+    """List what the server says has changed; a bare refusal counts as one of the token.
+
+    The full pull that follows tells whether it is the permission that is missing.
+    """
     try:
-        return _synced(server, calendar, "")
+        found = _synced(server, calendar, token)
     except dav.DAVError as error:
-        if error.status not in _NO_SYNC or _NEED_PRIVILEGES in error.preconditions:
-            raise
-    return _listed(server, calendar)
+        if _VALID_SYNC_TOKEN not in error.preconditions:
+            _refused(server, error, _TOKEN_REFUSED, quirks.TOKEN_REFUSED_PLAINLY)
+        raise SyncTokenInvalid(calendar=calendar) from error
+    if found is None:
+        raise SyncTokenInvalid("the server cuts its answer to this token", calendar=calendar)
+    return found if known is None or not found.members else _judged(server, calendar, found, known())
 
 
-def compared(listing: Listing, known: Mapping[str, str]) -> Listing:
-    """Return what of a full listing isn't as it is known; a resource without an ETag may always have changed."""
-    changed = {
-        url: etag
-        for url, etag in listing.members.items()
-        if etag is None or wire.opaque(etag) != wire.opaque(known.get(url))
-    }
-    return replace(listing, members=changed, removed=frozenset(known.keys() - listing.members.keys()))
+def _judged(server: Server, calendar: str, found: Listing, known: Mapping[str, str]) -> Listing:
+    """Drop what is as it is known; an answer with half of all that is known in it may be a listing of everything."""
+    same = {url for url, etag in found.members.items() if server.is_same(etag, known.get(url))}
+    if same and len(same) * 2 >= len(known) and quirks.ANY_TOKEN in server.quirks:
+        return _compared(server, everything(server, calendar), known)
+    if not same or quirks.REPEATED_CHANGES not in server.quirks:
+        return found
+    return replace(found, members={url: etag for url, etag in found.members.items() if url not in same})
 
 
-def _refuses_token(error: dav.DAVError) -> bool:
-    return error.status in _TOKEN_REFUSED and _NEED_PRIVILEGES not in error.preconditions
+def _compared(server: Server, listing: Listing, known: Mapping[str, str]) -> Listing:
+    """Return what of a complete listing isn't as it is known; what has no ETag may always have changed."""
+    changed = {url: etag for url, etag in listing.members.items() if not server.is_same(etag, known.get(url))}
+    gone = frozenset(known.keys() - listing.members.keys())
+    return Listing(changed, gone, listing.token, complete=False, known=known)
 
 
-def _synced(server: Server, calendar: str, token: str) -> Listing:
-    """Follow truncated answers (507, RFC 6578 §3.6) to the end; a later answer overrules an earlier one."""
+# Everything there is
+
+
+def everything(server: Server, calendar: str) -> Listing:
+    """List everything: by a sync from nothing where that is offered, which is the one way to a sync token."""
+    try:
+        found = _synced(server, calendar, "")
+    except dav.DAVError as error:
+        _refused(server, error, _NO_SYNC, quirks.NO_SYNC)
+        return by_etags(server, calendar)
+    if found is None or found.token is None or found.token.startswith(CTAG):
+        return by_etags(server, calendar)
+    return replace(found, complete=True)
+
+
+def by_etags(server: Server, calendar: str) -> Listing:
+    """List everything by a PROPFIND; the mark is taken first, so that it is never newer than what is listed."""
+    mark = _mark(server, calendar)
+    return Listing(_etags(server, calendar), frozenset(), mark, complete=True)
+
+
+def _refused(server: Server, error: dav.DAVError, statuses: frozenset[int], quirk: quirks.Quirk) -> None:
+    """Go on if an error is the quirk's; a missing permission never is."""
+    if error.status not in statuses or _NEED_PRIVILEGES in error.preconditions:
+        raise error
+    server.tolerate(quirk)
+
+
+def _mark(server: Server, calendar: str) -> str | None:
+    """Return the calendar's CTag as a token."""
+    rows = server.propfind(calendar, (wire.CTag,), depth=0)
+    mark = next((text for row in rows if (text := row.text(wire.CTag))), None)
+    if mark is None:
+        server.tolerate(quirks.NO_CTAG)
+        return None
+    return CTAG + mark
+
+
+def _etags(server: Server, calendar: str) -> dict[str, str | None]:
+    """Return the ETags of all there is; raise `InvalidResponse` if the server says that it tells only some of them."""
+    rows = server.propfind(calendar, _LISTED, depth=1)
+    if any(row.status == 507 for row in rows):
+        raise InvalidResponse("the server lists only a part of the calendar", calendar=calendar)
+    members: dict[str, str | None] = {}
+    _fold(server, rows, calendar, members, set())
+    return members
+
+
+def _synced(server: Server, calendar: str, token: str) -> Listing | None:
+    """Follow truncated answers (507, RFC 6578 §3.6) to the end; a later answer overrules an earlier one.
+
+    None if the server cuts its answer and gives nothing to go on from.
+    """
     members: dict[str, str | None] = {}
     removed: set[str] = set()
-    asked: str | None = token
+    asked = [token]
     for _ in range(_MAX_LISTINGS):
-        rows, following = server.sync(calendar, asked or "")
-        _fold(rows, calendar, members, removed)
-        if not any(row.status == 507 for row in rows) or following in (None, asked):
-            return Listing(members, frozenset(removed), following, incremental=True)
-        asked = following
-    msg = "the server's answer to a sync has no end"
-    raise InvalidResponse(msg, calendar=calendar)
+        rows, following = server.sync(calendar, asked[-1])
+        _fold(server, rows, calendar, members, removed)
+        if not any(row.status == 507 for row in rows):
+            return Listing(members, frozenset(removed), following, complete=False)
+        if following is None or following in asked:
+            server.tolerate(quirks.CUT_SYNC)
+            return None
+        asked.append(following)
+    raise InvalidResponse("the server's answer to a sync has no end", calendar=calendar)
 
 
-def _fold(rows: Sequence[wire.Row], calendar: str, members: dict[str, str | None], removed: set[str]) -> None:
+def _fold(
+    server: Server, rows: Sequence[wire.Row], calendar: str, members: dict[str, str | None], removed: set[str]
+) -> None:
     """Take in one answer; rows are a set and may repeat, and one that has an ETag is there, whatever another says."""
     if any(row.status in (404, 410) and _same_place(row.url, calendar) for row in rows):
         raise NotFound(calendar=calendar)
-    there = {row.url: row.etag for row in rows if row.status not in (404, 410, 507) and _is_member(row.url)}
-    gone = {row.url for row in rows if row.status in (404, 410) and row.url not in there}
+    listed = [row for row in rows if row.status != 507 and _is_member(server, row, calendar)]
+    if len({row.url for row in listed}) < len(listed):
+        server.tolerate(quirks.REPEATED_ROWS)
+    there = {row.url: row.etag for row in listed if row.status not in (404, 410)}
+    gone = {row.url for row in listed} - there.keys()
+    if any(row.etag is None for row in listed if row.status < 300):
+        server.tolerate(quirks.NO_ETAGS)
     members.update(there)
     removed.difference_update(there)
     removed.update(gone)
@@ -108,79 +210,13 @@ def _fold(rows: Sequence[wire.Row], calendar: str, members: dict[str, str | None
         members.pop(url, None)
 
 
-def _listed(server: Server, calendar: str) -> Listing:
-    """List ETags without a token, for servers that have none to give."""
-    rows = server.propfind(calendar, wire.ETAG, depth=1)
-    members: dict[str, str | None] = {}
-    _fold(rows, calendar, members, set())
-    return Listing(members, frozenset(), None, incremental=False)
-
-
 def _same_place(one: str, other: str) -> bool:
     return wire.collection(wire.path(one)) == wire.collection(wire.path(other))
 
 
-def _is_member(url: str) -> bool:
-    return not url.endswith("/")
-
-
-def batches(server: Server, calendar: str, listing: Listing) -> Iterator[Batch]:
-    """Read the listed resources, at most BATCH at a time."""
-    urls = list(listing.members)
-    for at in range(0, len(urls), BATCH):
-        yield _read(server, calendar, {url: listing.members[url] for url in urls[at : at + BATCH]})
-
-
-def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch:
-    """Ask for all at once, then for what the answer leaves out one by one: silence isn't absence."""
-    batch = Batch(found=_asked_together(server, calendar, wanted))
-    answered = {resource.url for resource in batch.found}
-    for url in wanted:
-        if url not in answered:
-            _ask_alone(server, url, wanted[url] or "", batch)
-    return batch
-
-
-def looked_at(server: Server, calendar: str, window: Window) -> Batch:
-    """Return what the server finds in a window; what it names without a text is asked for by itself."""
-    listed = {row.url: row for row in server.query(calendar, window) if row.status < 300 and _is_member(row.url)}
-    read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
-    batch = Batch(found=[Resource(url, listed[url].etag, text) for url, text in read.items()])
-    for url in listed.keys() - read.keys():
-        _ask_alone(server, url, listed[url].etag or "", batch)
-    return batch
-
-
-def _asked_together(server: Server, calendar: str, wanted: dict[str, str | None]) -> list[Resource]:
-    try:
-        rows = server.multiget(calendar, wanted)
-    except dav.DAVError as error:
-        if error.status not in _MULTIGET_FAILED:
-            raise
-        if error.status in (404, 410):
-            server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is the calendar that is gone
-        return []
-    except InvalidResponse:
-        return []  # one resource can spoil the answer for all
-    read = {
-        row.url: Resource(row.url, row.etag or wanted[row.url], text)
-        for row in rows
-        if row.url in wanted and (text := row.text(cdav.CalendarData))
-    }
-    return list(read.values())
-
-
-def _ask_alone(server: Server, url: str, etag: str, batch: Batch) -> None:
-    try:
-        resource = server.get(url)
-    except dav.DAVError as error:
-        if error.status != 403:
-            raise
-        batch.unreadable.append(Unreadable(url, etag, "The server refuses to show it."))
-    except (InvalidResponse, ValueError):
-        batch.unreadable.append(Unreadable(url, etag, "It is too large or not text."))
-    else:
-        if resource is None:
-            batch.gone.append(url)
-        else:
-            batch.found.append(resource)
+def _is_member(server: Server, row: wire.Row, calendar: str) -> bool:
+    if row.url.endswith("/"):
+        return False
+    if quirks.ITSELF_LISTED in server.quirks:
+        return not (_same_place(row.url, calendar) or elements.Collection.tag in row.names(elements.ResourceType))
+    return True

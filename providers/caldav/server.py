@@ -1,30 +1,34 @@
 """The connection to one CalDAV server: the caldav package's client on our own guarded session.
 
-Decides how a question becomes a request, and that an answer of 400 or more is an error with its status and
-preconditions. Refuses to know why something is asked. The package's discovery by DNS, its feature probing, its
-retries, its guesses about authentication and its logging of bodies are off.
+Decides how a question becomes a request, that an answer of 400 or more is an error with its status and preconditions,
+where an address in an answer leads, and which quirks are allowed for. Refuses to know why something is asked. The
+package's discovery by DNS, its feature probing, its retries, its guesses about authentication and its logging of bodies
+are off.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 import requests
 from caldav.davclient import DAVClient
+from caldav.elements import dav as elements
 from caldav.elements.base import BaseElement
 from caldav.lib import error as dav
 from caldav.response import DAVResponse
+from urllib3.util import parse_url
 
 from providers.addresses import Scope
-from providers.caldav import wire
+from providers.caldav import quirks, wire
 from providers.caldav.advice import Said, advice_for_no_address
 from providers.caldav.credentials import Credentials
-from providers.caldav.xml_bounds import is_page, refusal
+from providers.caldav.quirks import Quirk
+from providers.caldav.xml_bounds import refusal
 from providers.errors import InvalidResponse
-from providers.model import Connection, Window
+from providers.model import Connection
 from providers.transport import open_session
 
 _CALENDAR_TYPE = {"Content-Type": "text/calendar; charset=utf-8"}
@@ -37,21 +41,26 @@ class Resource:
     """A calendar object as the server has it now."""
 
     url: str
-    etag: str | None
+    etag: str
     text: str
 
 
 class Server:
-    """One account's server; raises errors of the caldav package and of requests."""
+    """One account's server; raises errors of the caldav package and of requests.
 
-    def __init__(self, client: DAVClient, url: str, scope: Scope, answers: _Answers) -> None:
+    `quirks` are those we allow for, `seen` those that showed.
+    """
+
+    def __init__(self, client: DAVClient, url: str, scope: Scope, answers: _Answers, allowed: frozenset[Quirk]) -> None:
         self._client = client
         self._scope = scope
         self._answers = answers
         self.url = url
+        self.quirks = allowed
+        self.seen: set[Quirk] = set()
 
     @classmethod
-    def open(cls, connection: Connection) -> Server:
+    def open(cls, connection: Connection, allowed: frozenset[Quirk] = quirks.ALL) -> Server:
         """Prepare the connection; nothing is sent yet. Raises ValueError for an address that isn't http or https."""
         connection = _without_userinfo(connection)
         url = wire.resolve(connection.url, "")
@@ -64,12 +73,12 @@ class Server:
         client.session.close()
         client.session = open_session(
             scope=scope,
-            auth=Credentials(connection, scope),
+            auth=Credentials(connection, scope, unasked=quirks.NEVER_ASKS in allowed),
             allow_private=connection.allow_private,
             ca_file=connection.ca_file,
             on_response=answers,
         )
-        return cls(client, url, scope, answers)
+        return cls(client, url, scope, answers, allowed)
 
     def close(self) -> None:
         """Close the connections."""
@@ -80,33 +89,61 @@ class Server:
         """The last answer as far as it takes to recognise who gave it; None if there was none."""
         return self._answers.said
 
+    def tolerate(self, quirk: Quirk) -> None:
+        """Note that the server has a quirk; raise `InvalidResponse` where that isn't allowed for."""
+        if quirk not in self.quirks:
+            raise InvalidResponse(f"{wire.host(self.url)} can't be used: {quirk.what}")
+        self.seen.add(quirk)
+
     def resolve(self, base: str, href: str) -> str:
-        """Return an href as a URL; raise `InvalidResponse` if it leads to another owner's host."""
-        url = wire.resolve(base, href)
+        """Return an href of a collection as a URL; raise `InvalidResponse` if it leads to another owner's host."""
+        url = self._mended(wire.resolve(base, self._decoded_twice(href) if "%2540" in href else href), base)
         if not self._scope.covers(url):
-            msg = f"{urlsplit(base).netloc} points to {urlsplit(url).netloc}: connect the account there if it is right"
+            msg = f"{wire.host(base)} points to {wire.host(url)}: connect the account there if it is right"
             raise InvalidResponse(msg)
         return url
 
+    def _decoded_twice(self, href: str) -> str:
+        self.tolerate(quirks.ENCODED_TWICE)
+        return href.replace("%2540", "%40")
+
+    def _mended(self, url: str, base: str) -> str:
+        """Return a URL on `base`'s host with its scheme and port."""
+        here, there = urlsplit(wire.resolve(base, "/")), urlsplit(url)
+        if here.hostname != there.hostname or (here.scheme, here.netloc) == (there.scheme, there.netloc):
+            return url
+        self.tolerate(quirks.OTHER_PORT)
+        return there._replace(scheme=here.scheme, netloc=here.netloc).geturl()
+
+    def _rows(self, answer: DAVResponse) -> list[wire.Row]:
+        return [self._settled(row, self._answers.landed) for row in wire.rows(answer.tree, self._answers.landed)]
+
+    def _settled(self, row: wire.Row, base: str) -> wire.Row:
+        """Return a row with its address as it can be asked for; an event may have %40 in its own name."""
+        url = self._decoded_twice(row.url) if "%2540" in row.url.rpartition("/")[0] else row.url
+        url = self._mended(url, base)
+        if not url.endswith("/") and elements.Collection.tag in row.names(elements.ResourceType):
+            self.tolerate(quirks.NO_SLASH)
+            url = wire.collection(url)
+        return row if url == row.url else replace(row, url=url)
+
     def propfind(self, url: str, kinds: Iterable[type[BaseElement]], *, depth: int) -> list[wire.Row]:
         """Ask for properties (RFC 4918 §9.1)."""
-        answer = self._send("PROPFIND", url, wire.properties(kinds), {"Depth": str(depth)})
-        return wire.rows(answer.tree, self._answers.landed)
+        return self._rows(self._send("PROPFIND", url, wire.properties(kinds), {"Depth": str(depth)}))
 
     def sync(self, url: str, token: str) -> tuple[list[wire.Row], str | None]:
         """Ask what changed since `token` (RFC 6578 §3.2); return the rows and the next token."""
         answer = self._send("REPORT", url, wire.sync_since(token), {"Depth": "0"})
-        return wire.rows(answer.tree, self._answers.landed), (answer.sync_token or "").strip() or None
+        return self._rows(answer), (answer.sync_token or "").strip() or None
 
     def multiget(self, url: str, members: Iterable[str]) -> list[wire.Row]:
         """Ask for many resources at once (RFC 4791 §7.9, where Depth has no meaning)."""
-        answer = self._send("REPORT", url, wire.multiget(members), {})
-        return wire.rows(answer.tree, self._answers.landed)
+        return self._rows(self._send("REPORT", url, wire.multiget(members), {}))
 
-    def query(self, url: str, window: Window) -> list[wire.Row]:
-        """Ask for the events that may have an instance in a window (RFC 4791 §7.8)."""
-        answer = self._send("REPORT", url, wire.within(window), {"Depth": "1"})
-        return wire.rows(answer.tree, self._answers.landed)
+    def query(self, url: str, asked: str) -> list[wire.Row]:
+        """Ask for the resources that a calendar-query finds (RFC 4791 §7.8)."""
+        rows = self._rows(self._send("REPORT", url, asked, {"Depth": "1"}))
+        return [row for row in rows if row.status < 300 and not row.url.endswith("/")]
 
     def get(self, url: str) -> Resource | None:
         """Fetch one resource; None if it isn't there."""
@@ -116,23 +153,54 @@ class Server:
             if error.status in (404, 410):
                 return None
             raise
-        return Resource(url, answer.headers.get("ETag") or self._etag(url), answer.raw)
+        return self.resource(url, answer.headers.get("ETag") or self._etag(url), answer.raw)
+
+    def resource(self, url: str, etag: str | None, text: str) -> Resource:
+        """Return what was read; without an ETag of the server's it has one made of its text."""
+        if etag is None:
+            self.tolerate(quirks.NO_ETAGS)
+        return Resource(url, etag or wire.text_mark(text), text)
 
     def _etag(self, url: str) -> str | None:
+        self.tolerate(quirks.NO_ETAGS)  # RFC 4791 §5.3.4 wants it with every GET
         return next((row.etag for row in self.propfind(url, wire.ETAG, depth=0) if row.url == url), None)
+
+    def is_same(self, one: str | None, other: str | None) -> bool:
+        """Say whether two ETags are one, however they are spelt."""
+        if not one or not other or wire.opaque(one) != wire.opaque(other):
+            return False
+        if one != other:
+            self.tolerate(quirks.ODD_ETAGS)
+        return True
+
+    def condition(self, etag: str) -> dict[str, str]:
+        """Return the If-Match header for an ETag; none for one that can never match (RFC 9110 §13.1.1)."""
+        if wire.is_text_mark(etag) or (etag.startswith("W/") and quirks.ODD_ETAGS in self.quirks):
+            return {}
+        return {"If-Match": etag}
 
     def put(self, url: str, text: bytes, condition: dict[str, str]) -> str | None:
         """Write one resource; return its ETag if the server says it."""
-        etag: str | None = self._send("PUT", url, text.decode(), _CALENDAR_TYPE | condition).headers.get("ETag")
+        headers = _CALENDAR_TYPE | self._silence() | condition
+        etag: str | None = self._send("PUT", url, text.decode(), headers).headers.get("ETag")
         return etag
 
     def delete(self, url: str, condition: dict[str, str]) -> None:
         """Remove one resource."""
-        self._send("DELETE", url, "", condition)
+        self._send("DELETE", url, "", self._silence() | condition)
+
+    def _silence(self) -> dict[str, str]:
+        return {"Schedule-Reply": "F"} if quirks.SCHEDULES in self.quirks else {}
+
+    def _own(self, url: str) -> str:
+        """Return an address to ask; raise `InvalidResponse` for one outside the account."""
+        if not self._scope.covers(url):
+            raise InvalidResponse(f"{wire.host(url)} is no part of the account at {wire.host(self.url)}")
+        return url
 
     def _send(self, method: str, url: str, body: str, headers: dict[str, str]) -> DAVResponse:
         self._answers.said = None
-        answer = self._client.request(self.resolve(self.url, url), method, body, headers)
+        answer = self._client.request(self._own(url), method, body, headers)
         if answer.status >= 300:
             raise dav.error_from_response(dav.DAVError, answer, f"{method} failed")
         return answer
@@ -145,7 +213,7 @@ def _without_userinfo(connection: Connection) -> Connection:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(advice_for_no_address(typed))
     return Connection(
-        url=parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
+        url=parts._replace(netloc=parse_url(typed).netloc or "").geturl(),  # as it is connected to: IDNA, in ASCII
         username=connection.username or unquote(parts.username or ""),
         secret=connection.secret or unquote(parts.password or ""),
         auth=connection.auth,
@@ -166,12 +234,12 @@ class _Answers:
     said: Said | None = None
 
     def __call__(self, response: requests.Response) -> None:
-        """Note and label an answer; raise `InvalidResponse` for XML that isn't read."""
+        """Note and label an answer; raise `InvalidResponse` for a web page and for XML that isn't read."""
         self.landed = response.url
         kind, cookies = response.headers.get("Content-Type", ""), response.headers.get("Set-Cookie", "")
         self.said = Said(response.url, kind, response.content[:65_536], cookies)
         refused = refusal(response.content)
-        if refused and response.status_code < 300 and not is_page(response.content):
+        if refused and response.status_code < 300:
             raise InvalidResponse(f"{wire.host(response.url)} {refused}")
         if refused:
             response._content = b""  # its status says enough

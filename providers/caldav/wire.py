@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -62,6 +63,7 @@ ETAG: tuple[type[BaseElement], ...] = (dav.GetEtag,)
 UNAUTHENTICATED = "{DAV:}unauthenticated"
 SYNC_COLLECTION = dav.SyncCollection.tag
 _DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
+_TEXT_MARK = "text-sha256-"
 _WRITING = {"{DAV:}all", "{DAV:}write", "{DAV:}write-content", "{DAV:}bind"}
 
 
@@ -122,13 +124,8 @@ def status_code(line: str | None) -> int:
 
 
 def resolve(base: str, href: str) -> str:
-    """Return `href`, found in an answer from `base`, as an absolute URL in this module's one spelling.
-
-    An href that names the same host keeps `base`'s scheme and port: servers behind a proxy often don't know theirs.
-    """
-    home, there = urlsplit(base), urlsplit(urljoin(base, href.replace("%2540", "%40")))
-    if there.hostname == home.hostname:
-        there = there._replace(scheme=home.scheme, netloc=home.netloc)
+    """Return `href`, found in an answer from `base`, as an absolute URL in this module's one spelling."""
+    there = urlsplit(urljoin(base, href))
     host = there.netloc.rpartition("@")[2].lower()
     default = {"http": ":80", "https": ":443"}.get(there.scheme, ":")
     path = "/".join(quote(unquote(part), safe="") for part in there.path.split("/"))
@@ -160,9 +157,14 @@ def opaque(etag: str | None) -> str | None:
     return None if etag is None else unquote(etag.strip()).removeprefix("W/").strip('"')
 
 
-def if_match(etag: str | None) -> dict[str, str]:
-    """Return the If-Match header for an ETag; none for a weak one, which never matches (RFC 9110 §13.1.1)."""
-    return {} if etag is None or etag.startswith("W/") else {"If-Match": etag}
+def text_mark(text: str) -> str:
+    """Return what stands for the ETag of a resource that has none: the same for the same text."""
+    return _TEXT_MARK + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_text_mark(etag: str) -> bool:
+    """Say whether an ETag is one of ours, which no server understands."""
+    return etag.startswith(_TEXT_MARK)
 
 
 def question(kind: type[BaseElement], children: Iterable[BaseElement]) -> str:
@@ -192,6 +194,13 @@ def within(window: Window) -> str:
     """Return a calendar-query body (RFC 4791 §9.5) for the events that may have an instance in a window."""
     span = cdav.CompFilter("VEVENT") + cdav.TimeRange(window.start_at, window.end_at)
     wanted = cdav.Filter() + (cdav.CompFilter("VCALENDAR") + span)
+    return question(cdav.CalendarQuery, [dav.Prop() + dav.GetEtag() + cdav.CalendarData(), wanted])
+
+
+def with_uid(uid: str) -> str:
+    """Return a calendar-query body for events with `uid` in their UID (RFC 4791 §9.7.2)."""
+    matching = cdav.PropFilter("UID") + cdav.TextMatch(uid, collation="i;octet")
+    wanted = cdav.Filter() + (cdav.CompFilter("VCALENDAR") + (cdav.CompFilter("VEVENT") + matching))
     return question(cdav.CalendarQuery, [dav.Prop() + dav.GetEtag() + cdav.CalendarData(), wanted])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -77,14 +78,16 @@ def test_a_pull_never_searches_expands_or_limits(radicale, gateway, open_caldav,
     ("status", "condition"),
     [(403, "<supported-report/>"), (400, ""), (404, ""), (405, ""), (415, ""), (501, "")],
 )
-def test_a_server_without_sync_is_listed_by_etags_and_has_no_token(
+def test_a_server_without_sync_is_listed_by_etags_and_marked_by_its_ctag(
     radicale, gateway, open_caldav, work, small_event, pulled, answer, status, condition
 ):
     direct, calendar = work
     uids = fill(radicale, direct, small_event, 3)
     gateway.rule = lambda seen: refusal(answer, status, condition) if is_sync(seen) else None
     provider = open_caldav()
-    assert pulled(provider, calendar) == (uids, [], [], None)
+    found = pulled(provider, calendar)
+    assert found[:3] == (uids, [], [])
+    assert found[3].startswith("ctag:")
     assert not provider.capabilities.incremental
 
 
@@ -334,7 +337,150 @@ def test_an_etag_is_the_same_weak_quoted_or_bare(one, other):
     assert wire.opaque(one) != wire.opaque('"b"')
 
 
-def test_a_weak_etag_is_never_sent_as_a_condition():
-    assert wire.if_match('"a"') == {"If-Match": '"a"'}
-    assert wire.if_match("bare") == {"If-Match": "bare"}
-    assert wire.if_match('W/"a"') == wire.if_match(None) == {}
+@pytest.fixture
+def without_sync(gateway, answer):
+    """Let the server have no sync-collection, and note what else it is asked."""
+
+    def rule(seen):
+        return refusal(answer, 403, "<supported-report/>") if is_sync(seen) else None
+
+    gateway.rule = rule
+
+
+def kept(pages, known):
+    """Return remote id → ETag after some pages, as the store keeps them."""
+    for page in pages:
+        known |= {event.remote_id: event.etag for event in page.changed}
+        known |= {item.remote_id: item.etag for item in page.unreadable}
+        for remote_id in page.removed:
+            known.pop(remote_id, None)
+    return known
+
+
+def test_without_sync_a_quiet_pull_is_one_request(radicale, gateway, open_caldav, work, small_event, without_sync):
+    direct, calendar = work
+    fill(radicale, direct, small_event, 3)
+    provider = open_caldav()
+    first = list(provider.changes(calendar, None, None))
+    gateway.seen.clear()
+    (page,) = provider.changes(calendar, first[-1].sync_token, None, lambda: pytest.fail("nothing is compared"))
+    assert (page.changed, page.removed, page.complete) == ((), (), False)
+    assert page.sync_token == first[-1].sync_token
+    assert [seen.method for seen in gateway.seen] == ["PROPFIND"]
+
+
+def test_without_sync_only_what_changed_is_read(radicale, gateway, open_caldav, work, small_event, without_sync):
+    direct, calendar = work
+    fill(radicale, direct, small_event, 40)
+    provider = open_caldav()
+    first = list(provider.changes(calendar, None, None))
+    known = kept(first, {})
+    for number in range(10):
+        radicale.put(direct, f"e{number:03}", small_event(f"e{number:03}", "20270101T100000Z"))
+    radicale.delete(direct, "e039")
+    gateway.seen.clear()
+    (page,) = provider.changes(calendar, first[-1].sync_token, None, lambda: known)
+    assert sorted(event.series_id for event in page.changed) == [f"e{number:03}" for number in range(10)]
+    assert page.removed == (calendar.remote_id + "e039.ics",)
+    assert [seen.method for seen in gateway.seen] == ["PROPFIND", "PROPFIND", "REPORT"]
+    assert gateway.seen[-1].body.count(b"href>") == 2 * 10
+    (quiet,) = provider.changes(calendar, page.sync_token, None, lambda: kept([page], known))
+    assert (quiet.changed, quiet.removed) == ((), ())
+
+
+def test_a_change_during_a_listing_is_found_by_the_next_pull(
+    radicale, gateway, open_caldav, work, small_event, without_sync
+):
+    direct, calendar = work
+    fill(radicale, direct, small_event, 2)
+
+    def late(seen, given):
+        if seen.method == "PROPFIND" and seen.headers["Depth"] == "1":
+            radicale.put(direct, "late", small_event("late"))
+        return given
+
+    gateway.rewrite = late
+    provider = open_caldav()
+    first = list(provider.changes(calendar, None, None))
+    gateway.rewrite = lambda _seen, given: given
+    (page,) = provider.changes(calendar, first[-1].sync_token, None, lambda: kept(first, {}))
+    assert [event.series_id for event in page.changed] == ["late"]
+
+
+def test_a_server_may_gain_and_lose_sync_between_pulls(radicale, gateway, open_caldav, work, small_event, answer):
+    direct, calendar = work
+    known, token, tokens = {}, None, []
+    provider = open_caldav()
+    for number, offered in enumerate([False, True, False, True]):
+        gateway.rule = lambda seen, offered=offered: None if offered or not is_sync(seen) else answer(403)
+        radicale.put(direct, f"e{number}", small_event(f"e{number}"))
+        before = None if token is None else (lambda held=dict(known): held)
+        try:
+            pages = list(provider.changes(calendar, token, None, before))
+        except SyncTokenInvalid:  # as the caller does: read all anew
+            pages, known = list(provider.changes(calendar, None, None)), {}
+        kept(pages, known)
+        token = pages[-1].sync_token
+        tokens.append(token.startswith("ctag:"))
+        assert len(known) == number + 1
+    assert tokens == [True, True, True, True]
+    pages = list(provider.changes(calendar, None, None, lambda: known))
+    assert [page.changed for page in pages] == [()]
+    assert not pages[-1].sync_token.startswith("ctag:")
+
+
+def test_a_mark_is_worth_nothing_where_nothing_is_known(radicale, open_caldav, work, small_event, without_sync, pulled):
+    direct, calendar = work
+    provider = open_caldav()
+    token = pulled(provider, calendar)[3]
+    radicale.put(direct, "one", small_event())
+    with pytest.raises(SyncTokenInvalid):
+        pulled(provider, calendar, token)
+
+
+def test_what_a_probe_found_out_is_not_tried_again(radicale, gateway, open_caldav, work, small_event, without_sync):
+    direct, calendar = work
+    fill(radicale, direct, small_event, 2)
+    provider = open_caldav()
+    calendar = dataclasses.replace(calendar, probe=provider.probe(calendar))
+    assert calendar.probe.pulls_by == "ctag"
+    gateway.seen.clear()
+    (page,) = provider.changes(calendar, None, None, dict)
+    assert len(page.changed) == 2
+    assert [seen.method for seen in gateway.seen] == ["PROPFIND", "PROPFIND", "REPORT"]
+    assert not any(map(is_sync, gateway.seen))
+
+
+def test_a_listing_that_says_it_is_cut_is_no_listing(gateway, open_caldav, work, without_sync, pulled):
+    def cut(seen, given):
+        if seen.method == "PROPFIND" and seen.headers["Depth"] == "1":
+            return _edited(given, b"</multistatus>", row("", "507 Insufficient Storage") + b"</multistatus>")
+        return given
+
+    gateway.rewrite = cut
+    with pytest.raises(InvalidResponse, match="part"):
+        pulled(open_caldav(), work[1])
+
+
+def test_what_the_server_refuses_to_show_is_asked_for_again(radicale, gateway, open_caldav, work, small_event, answer):
+    direct, calendar = work
+    fill(radicale, direct, small_event, 2)
+    nothing = answer(207, XML, b'<multistatus xmlns="DAV:"/>')
+
+    def private(seen):
+        if is_sync(seen):
+            return answer(501)
+        if is_multiget(seen):
+            return nothing
+        return answer(403) if seen.method == "GET" and seen.path.endswith("e001.ics") else None
+
+    gateway.rule = private
+    provider = open_caldav()
+    pages = list(provider.changes(calendar, None, None))
+    assert [(item.remote_id, item.etag) for page in pages for item in page.unreadable] == [
+        (calendar.remote_id + "e001.ics", "")
+    ]
+    known = kept(pages, {})
+    gateway.rule = lambda seen: None
+    (page,) = provider.changes(calendar, None, None, lambda: known)
+    assert [event.series_id for event in page.changed] == ["e001"]

@@ -1,0 +1,125 @@
+"""How resources of a calendar are read, once it is known which: many at once, and one by one what that leaves out.
+
+Decides when a resource counts as gone (only on its own 404 or 410) and when it counts as unreadable, which then has no
+ETag, so that it is asked for again. Refuses to know what an event means and why it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from caldav.elements import cdav
+from caldav.lib import error as dav
+
+from providers import ical
+from providers.caldav import quirks, wire
+from providers.caldav.pull import Listing
+from providers.caldav.server import Resource, Server
+from providers.errors import InvalidResponse
+from providers.model import Unreadable, Window
+
+BATCH = 100
+_MULTIGET_FAILED = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422, 500, 501, 507})
+
+
+@dataclass(slots=True)
+class Batch:
+    """What became of some resources: read, gone, or refused."""
+
+    found: list[Resource] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    failures: list[dav.DAVError] = field(default_factory=list)
+
+
+def batches(server: Server, calendar: str, listing: Listing) -> Iterator[Batch]:
+    """Read the listed resources, at most BATCH at a time; what turns out to be as it is known is left out."""
+    urls = list(listing.members)
+    for at in range(0, len(urls), BATCH):
+        batch = _read(server, calendar, {url: listing.members[url] for url in urls[at : at + BATCH]})
+        batch.found = [one for one in batch.found if not server.is_same(one.etag, listing.known.get(one.url))]
+        yield batch
+
+
+def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch:
+    """Ask for all at once, then for what the answer leaves out one by one: silence isn't absence."""
+    batch = Batch(found=_asked_together(server, calendar, wanted))
+    answered = {resource.url for resource in batch.found}
+    for url in wanted:
+        if url not in answered:
+            _ask_alone(server, url, batch)
+    return _settled(batch)
+
+
+def _settled(batch: Batch) -> Batch:
+    """Return a batch in which something was read; raise if the server failed at all of it."""
+    if batch.failures and not (batch.found or batch.gone):
+        raise batch.failures[0]
+    return batch
+
+
+def looked_at(server: Server, calendar: str, window: Window) -> Batch:
+    """Return what the server finds in a window; what it names without a text is asked for by itself."""
+    listed = {row.url: row for row in server.query(calendar, wire.within(window))}
+    read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
+    batch = Batch(found=[server.resource(url, listed[url].etag, text) for url, text in read.items()])
+    for url in listed.keys() - read.keys():
+        _ask_alone(server, url, batch)
+    return _settled(batch)
+
+
+def has_uid(server: Server, calendar: str, uid: str) -> bool:
+    """Search a calendar for a UID: slow on some servers, and not found where the server can't be asked."""
+    try:
+        rows = server.query(calendar, wire.with_uid(uid))
+    except (dav.DAVError, InvalidResponse):
+        return False
+    read = [
+        ical.reduce(row.text(cdav.CalendarData) or "", remote_id=row.url, etag="", own_addresses=frozenset())
+        for row in rows
+    ]
+    return any(one.event is not None and one.event.series_id == uid for one in read)
+
+
+def _asked_together(server: Server, calendar: str, wanted: dict[str, str | None]) -> list[Resource]:
+    try:
+        rows = server.multiget(calendar, wanted)
+    except dav.DAVError as error:
+        if error.status not in _MULTIGET_FAILED:
+            raise
+        server.tolerate(quirks.MULTIGET_FAILS)
+        if error.status in (404, 410):
+            server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is the calendar that is gone
+        return []
+    except InvalidResponse:
+        server.tolerate(quirks.MULTIGET_SPOILT)
+        return []
+    if not wanted.keys() <= {row.url for row in rows}:
+        server.tolerate(quirks.MULTIGET_SILENT)
+    read = {
+        row.url: server.resource(row.url, row.etag or wanted[row.url], text)
+        for row in rows
+        if row.url in wanted and (text := row.text(cdav.CalendarData))
+    }
+    return list(read.values())
+
+
+def _ask_alone(server: Server, url: str, batch: Batch) -> None:
+    try:
+        resource = server.get(url)
+    except dav.DAVError as error:
+        if error.status not in (403, 500):
+            raise
+        if error.status == 500:
+            server.tolerate(quirks.ONE_FAILS)
+            batch.failures.append(error)
+        reason = "The server refuses to show it." if error.status == 403 else "The server fails to show it."
+        batch.unreadable.append(Unreadable(url, "", reason))
+    except (InvalidResponse, ValueError):
+        batch.unreadable.append(Unreadable(url, "", "It is too large or not text."))
+    else:
+        if resource is None:
+            batch.gone.append(url)
+        else:
+            batch.found.append(resource)
