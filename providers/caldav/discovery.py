@@ -80,15 +80,6 @@ def _given(server: Server) -> wire.Row | ProviderError:
     return again if isinstance(again, wire.Row) else asked
 
 
-def _given(server: Server) -> wire.Row | ProviderError:
-    """Ask the given address; where nothing is, with the slash that belongs to the end of a collection's."""
-    asked = _asked(server, server.url)
-    if isinstance(asked, wire.Row | Transient) or server.url.endswith("/"):
-        return asked
-    again = _asked(server, wire.collection(server.url))
-    return again if isinstance(again, wire.Row) else asked
-
-
 def _or_raised(asked: wire.Row | ProviderError) -> wire.Row:
     if isinstance(asked, ProviderError):
         raise asked

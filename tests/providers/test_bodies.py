@@ -145,7 +145,9 @@ def test_a_packed_answer_that_breaks_off_is_an_error_not_a_shorter_answer(serve,
         asked(session, serve(says(200, body, Content_Encoding="gzip")).url)
 
 
-@pytest.mark.parametrize("body", [b"not packed at all", gzip.compress(b"whole")[:-8] + b"12345678"])
+@pytest.mark.parametrize(
+    "body", [b"not packed at all", gzip.compress(b"whole")[:-8] + b"12345678"], ids=["plain", "wrong sum"]
+)
 def test_a_packed_answer_that_can_not_be_unpacked_is_an_error(serve, session, says, body):
     with pytest.raises(errors.InvalidResponse, match="can't be unpacked"):
         asked(session, serve(says(200, body, Content_Encoding="gzip")).url)
