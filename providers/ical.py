@@ -142,7 +142,8 @@ def _timing(event: Component, zones: Zones, own: frozenset[str]) -> Iterator[str
     for name in ("RRULE", "EXRULE"):
         for line in event.every(name):
             with named(name):
-                yield f"{name}:{parse_rule(line.value)}"
+                # Feeds of holidays write an empty rule on days that don't recur.
+                yield from [f"{name}:{parse_rule(line.value)}"] if line.value.strip(" ;") else []
     for name in ("RDATE", "EXDATE"):
         for line in event.every(name):
             yield from _dates(line, zones)
@@ -181,8 +182,10 @@ def _recurrence_id(event: Component, zones: Zones) -> Iterator[str]:
     if line is None:
         return
     with named("RECURRENCE-ID"):
-        future = ";RANGE=THISANDFUTURE" if line.params.get("RANGE", "").upper() == "THISANDFUTURE" else ""
-        yield _stamp(line, line.value, zones).line(f"RECURRENCE-ID{future}")
+        reach = line.params.get("RANGE", "").upper()
+        if reach not in ("", "THISANDFUTURE"):
+            raise NotUnderstood("has a RANGE other than THISANDFUTURE")
+        yield _stamp(line, line.value, zones).line(f"RECURRENCE-ID;RANGE={reach}" if reach else "RECURRENCE-ID")
 
 
 def _span(event: Component, zones: Zones) -> Iterator[str]:

@@ -58,11 +58,14 @@ def _by_uid(parts: list[Part]) -> Iterable[list[Part]]:
 
 @dataclass(frozen=True, slots=True)
 class _Exceptions:
-    """What a master's rules don't give: excluded instants and days, and the overrides by the instant they replace."""
+    """What a master's rules don't give: excluded instants and days, and the overrides by the instant they replace.
+
+    Of several overrides of one instant the highest SEQUENCE counts, and all that share it.
+    """
 
     instants: frozenset[datetime]
     days: frozenset[date]
-    overrides: dict[datetime, Part]
+    overrides: dict[datetime, list[Part]]
 
     def exclude(self, start: datetime) -> bool:
         return to_utc(start) in self.instants or start.date() in self.days
@@ -77,13 +80,17 @@ def _series(parts: list[Part], window: Window) -> Iterator[Instance]:
     newest = max((part.sequence for part in masters), default=0)
     masters = [part for part in masters if part.sequence == newest]
     overrides = [part for part in parts if part.recurrence_id is not None]
-    for master in masters:
-        yield from _regular(master, _exceptions(master, overrides), window)
-    anchor = masters[0] if masters else overrides[0]
-    exceptions = _exceptions(anchor, overrides)
-    for override in exceptions.overrides.values():
-        if not exceptions.exclude(_replaced(override, anchor)):
-            yield override.instance(override.start)
+    standing: dict[int, Part] = {}
+    for master in masters or overrides[:1]:
+        exceptions = _exceptions(master, overrides)
+        if master.recurrence_id is None:
+            yield from _regular(master, exceptions, window)
+        listed = chain.from_iterable(exceptions.overrides.values())
+        standing |= {id(one): one for one in listed if not exceptions.exclude(_replaced(one, master))}
+    for override in standing.values():
+        yield override.instance(override.start)
+        if override.and_future and override.recurs:
+            yield from _regular(override, _exceptions(override, []), window)
 
 
 def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:
@@ -92,9 +99,12 @@ def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:
     ]
     by_day = [moment for moment in excluded if not isinstance(moment, datetime)]
     aligned = [_aligned(moment, master) for moment in excluded if isinstance(moment, datetime)]
-    replacing: dict[datetime, Part] = {}
+    replacing: dict[datetime, list[Part]] = {}
     for override in sorted(overrides, key=lambda part: part.sequence):
-        replacing[to_utc(_replaced(override, master))] = override
+        others = replacing.setdefault(to_utc(_replaced(override, master)), [])
+        if others and others[-1].sequence < override.sequence:
+            others.clear()
+        others.append(override)
     return _Exceptions(frozenset(map(to_utc, aligned)), frozenset(by_day), replacing)
 
 
@@ -130,19 +140,28 @@ def _aligned(moment: date | datetime, master: Part) -> datetime:
 
 
 def _regular(master: Part, exceptions: _Exceptions, window: Window) -> Iterator[Instance]:
-    """Yield what the master gives where no override stands, each by the THISANDFUTURE override in force there."""
-    futures = sorted(
-        ((at, part) for at, part in exceptions.overrides.items() if part.and_future), key=lambda pair: pair[0]
-    )
-    periods = _periods(master)
-    for at, start in _starts(master, periods, futures, window).items():
+    """Yield what the master gives where no override stands, each by the THISANDFUTURE overrides in force there.
+
+    A period may start with an instance of the rule; which of the two lengths holds isn't said, so both are given.
+    """
+    futures = _futures(exceptions)
+    plain = ((start, None) for start in _starts(master, futures, window))
+    for start, length in chain(plain, _periods(master)):
+        at = to_utc(start)
         if at in exceptions.overrides or exceptions.exclude(start):
             continue
         passed = bisect_left(futures, at, key=lambda pair: pair[0])
         if passed == 0:
-            yield master.instance(start, periods.get(at))
-        else:
-            yield futures[passed - 1][1].instance(_moved(start, *futures[passed - 1]))
+            yield master.instance(start, length)
+            continue
+        replaced, governing = futures[passed - 1]
+        yield from (part.instance(_moved(start, replaced, part)) for part in governing)
+
+
+def _futures(exceptions: _Exceptions) -> list[tuple[datetime, list[Part]]]:
+    """Return the THISANDFUTURE overrides by the instant they replace, in order."""
+    ranges = ((at, [one for one in parts if one.and_future]) for at, parts in exceptions.overrides.items())
+    return sorted((pair for pair in ranges if pair[1]), key=lambda pair: pair[0])
 
 
 def _moved(start: datetime, replaced: datetime, override: Part) -> datetime:
@@ -155,15 +174,15 @@ def _distance(replaced: datetime, override: Part) -> timedelta:
     return override.start - in_zone(replaced, override.zone)
 
 
-def _periods(master: Part) -> dict[datetime, Length]:
-    """Return how long the instances last whose RDATE says so, by the instant at which they start."""
-    lengths = {}
+def _periods(master: Part) -> list[tuple[datetime, Length]]:
+    """Return where the instances start whose RDATE says how long they last, and how long."""
+    found = []
     for line in master.component.every("RDATE"):
         for begin, slash, end in (written.partition("/") for written in line.value.split(",")):
             if slash:
-                at = to_utc(master.places.start(_moment(line, begin, master)))
-                lengths[at] = _period_length(at, line, end, master)
-    return lengths
+                start = master.places.start(_moment(line, begin, master))
+                found.append((start, _period_length(to_utc(start), line, end, master)))
+    return found
 
 
 def _period_length(at: datetime, line: Line, end: str, master: Part) -> Length:
@@ -173,12 +192,11 @@ def _period_length(at: datetime, line: Line, end: str, master: Part) -> Length:
     return Length(exact=max(timedelta(0), ends_at - at))
 
 
-def _starts(
-    master: Part, periods: dict[datetime, Length], futures: list[tuple[datetime, Part]], window: Window
-) -> dict[datetime, datetime]:
-    """Return the starts that may give an instance in the window, by their instant, on their own wall clocks."""
-    lengths = (master.length, *(part.length for _, part in futures), *periods.values())
-    reach = _MARGIN + max((abs(_distance(*pair)) for pair in futures), default=timedelta(0))
+def _starts(master: Part, futures: list[tuple[datetime, list[Part]]], window: Window) -> Iterable[datetime]:
+    """Return the starts that may give an instance in the window, on their own wall clocks, each instant once."""
+    pairs = [(at, part) for at, parts in futures for part in parts]
+    lengths = (master.length, *(part.length for _, part in pairs))
+    reach = _MARGIN + max((abs(_distance(*pair)) for pair in pairs), default=timedelta(0))
     longest = max(timedelta(days=length.days) + length.exact for length in lengths)
     first, last = shift(window.start_at, -longest - reach), shift(window.end_at, reach)
     rules, exrules = _rules(master, "RRULE"), _rules(master, "EXRULE")
@@ -190,7 +208,7 @@ def _starts(
             raise TooManyInstances(f"The series has more than {MAX_INSTANCES} instances in the time asked about.")
     for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in exrules):
         found.pop(to_utc(start), None)
-    return found
+    return found.values()
 
 
 def _rules(master: Part, name: str) -> list[Rule]:
@@ -202,14 +220,14 @@ def _rules(master: Part, name: str) -> list[Rule]:
 
 
 def _named_starts(master: Part, rules: list[Rule]) -> Iterator[datetime]:
-    """Yield DTSTART, unless every rule ended before it, and the RDATEs."""
+    """Yield DTSTART, unless every rule ended before it, and the RDATEs but for periods."""
     ends = [_until(rule, master) for rule in rules]
     if not ends or any(end is None or end >= to_utc(master.start) for end in ends):
         yield master.start
     for line in master.component.every("RDATE"):
         for begin, slash, _ in (written.partition("/") for written in line.value.split(",")):
-            moment = _moment(line, begin, master)
-            yield master.places.start(moment) if slash else _aligned(moment, master)
+            if not slash:
+                yield _aligned(_moment(line, begin, master), master)
 
 
 def _ruled(rule: Rule, master: Part, first: datetime, last: datetime, limit: int) -> Iterator[datetime]:
