@@ -294,7 +294,7 @@ def _partstat(written: str) -> str:
 
 
 def _address(written: str) -> str:
-    return written.strip().casefold().removeprefix("mailto:")
+    return written.strip().casefold().removeprefix("mailto:").strip()
 
 
 def _uid(event: Component) -> str:
