@@ -172,8 +172,6 @@ def iana_name(tzid: str) -> str | None:
     if len(tzid) > _LONGEST:
         return None
     folded = tzid.casefold()
-    if folded in _UTC_NAMES:
-        return "UTC"
     names = _names()
     return names.get(folded) or names.get(folded.replace(" ", "_")) or names.get(_shown(folded))
 
@@ -196,6 +194,7 @@ def _names() -> dict[str, str]:
     listed = files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
     names = {name.casefold(): name for name in (*listed, "UTC")}
     names |= {windows.casefold(): name for windows, name in WINDOWS_TO_OLSON.items()}
+    names |= dict.fromkeys(_UTC_NAMES, "UTC")
     for line in filter(None, _WINDOWS_SHOWS.splitlines()):
         shown, _, windows = line.partition(" = ")
         names[f"shown: {shown.casefold()}"] = names[windows.casefold()]
