@@ -85,8 +85,12 @@ def _json(result: Result) -> str:
 
 def _row(result: Result) -> str:
     wanted = "" if result.target is None else f"≥ {result.target:g} {'met' if result.met else 'MISSED'}"
-    ours, theirs = (f"{seconds * 1e6:,.1f} µs" for seconds in (result.ours, result.theirs))
+    ours, theirs = (_amount(amount, result.unit) for amount in (result.ours, result.theirs))
     return (
         f"{result.workload:<10} {result.measure:<22} {result.against:<24} "
         f"{ours:>11} {theirs:>11} {result.ratio:>7.1f}×  {wanted}"
     )
+
+
+def _amount(amount: float, unit: str) -> str:
+    return f"{amount * 1e6:,.1f} µs" if unit == "s" else f"{amount:,.1f} {unit}"

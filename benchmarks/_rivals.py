@@ -1,4 +1,5 @@
-"""The named alternatives: portion, sorted integers, and the plain loop over datetimes. None knows anything of ours."""
+"""The named alternatives: portion, sorted integers, the plain loop over datetimes, icalendar with
+recurring-ical-events. None knows anything of ours."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import icalendar
 import portion
+import recurring_ical_events
 
 Spans = list[tuple[int, int]]
 
@@ -90,3 +93,24 @@ def render_by_isoformat(starts: list[int], duration: int, zone: ZoneInfo) -> byt
         end = datetime.fromtimestamp(instant + duration, zone)
         days.setdefault(start.date().isoformat(), []).append({"start": start.isoformat(), "end": end.isoformat()})
     return json.dumps(days, separators=(",", ":")).encode()
+
+
+def busy_by_libraries(text: bytes, window: tuple[datetime, datetime], zone: ZoneInfo) -> Spans:
+    """A calendar's merged busy time in seconds, cut to a window: read by icalendar, expanded by recurring-ical-events.
+
+    What is cancelled or transparent doesn't block; a date runs from midnight to midnight in the zone.
+    """
+    first, last = (int(moment.timestamp()) for moment in window)
+    found = []
+    for event in recurring_ical_events.of(icalendar.Calendar.from_ical(text)).between(*window):
+        if event.get("STATUS") == "CANCELLED" or event.get("TRANSP") == "TRANSPARENT":
+            continue
+        start, end = (_seconds(event[name].dt, zone) for name in ("DTSTART", "DTEND"))
+        if max(start, first) < min(end, last):
+            found.append((max(start, first), min(end, last)))
+    return merged(found)
+
+
+def _seconds(moment: date | datetime, zone: ZoneInfo) -> int:
+    moment = moment if isinstance(moment, datetime) else datetime.combine(moment, time(), zone)
+    return int(moment.timestamp())
