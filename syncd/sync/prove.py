@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from providers.errors import ETagMismatch, ProviderError
+from providers.errors import ETagMismatch, ProviderError, Transient
 from providers.model import ConsultationEvent, EventRef, Probe, RemoteCalendar, Window
 from providers.port import Provider
 from providers.recurrence import instances
@@ -17,6 +17,7 @@ from providers.recurrence import instances
 PATIENCE = 60.0
 _LENGTH = timedelta(minutes=15)
 _PAUSE = 1.0
+_TRIES = 4
 _TITLE = "syncd: a trial that removes itself"
 
 
@@ -151,14 +152,18 @@ def _ask_the_server(trial: Trial) -> str:
 
 
 def _remove(trial: Trial) -> str:
-    """Remove it, also where it is only possible that it was written."""
-    found = trial.provider.find(trial.calendar, trial.key)
-    if found is None:
-        return ""
-    trial.provider.delete(found.ref, None)
-    if trial.provider.find(trial.calendar, trial.key) is not None:
-        raise _Failed(f"it is still there: remove the event “{_TITLE}” by hand")
-    return ""
+    """Remove it, also where it is only possible that it was written, and in spite of a passing fault."""
+    for left in reversed(range(_TRIES)):
+        try:
+            found = trial.provider.find(trial.calendar, trial.key)
+            if found is None:
+                return ""
+            trial.provider.delete(found.ref, None)
+        except Transient:
+            if not left:
+                raise
+            trial.wait(_PAUSE)
+    raise _Failed(f"it is still there: remove the event “{_TITLE}” by hand")
 
 
 _STEPS: tuple[tuple[str, Callable[[Trial], str]], ...] = (
