@@ -198,10 +198,16 @@ class BoundedAdapter(HTTPAdapter):
         cert: object = None,
         proxies: object = None,
     ) -> requests.Response:
-        """Send one request and return its answer, read; raise `InvalidResponse` if that is too large."""
+        """Send one request and return its answer, read. Raises `InvalidResponse` if that is too large or can't be
+        unpacked, `Unavailable` if it takes too long or the address or the file of certificates won't do."""
         limits, host = self.limits, _host(request.url)
         self.terms.begin(host, limits.total, limits.size)
-        response = super().send(request, stream=True, timeout=(limits.connect, limits.read), verify=verify)
+        try:
+            response = super().send(request, stream=True, timeout=(limits.connect, limits.read), verify=verify)
+        except OSError:
+            if isinstance(verify, str):
+                _check_certificates(verify)
+            raise
         with response:
             encoding = response.headers.get("Content-Encoding", "")
             response._content = read_body(_chunks(response), encoding, size=limits.size, host=host)
@@ -281,12 +287,11 @@ def open_session(
     """Return a session with this module's rules; nothing of the environment (proxies, .netrc) or of cookies is used.
 
     `auth` is asked to sign every request, redirected ones too unless they leave the registrable domain, and decides
-    itself where it may. `on_response` sees every answer before anyone else does. ValueError for a `ca_file` that holds
-    no certificate.
+    itself where it may. `on_response` sees every answer before anyone else does.
     """
     session = GuardedSession()
     session.trust_env, session.scope, session.auth = False, scope, auth
-    session.verify = _checked(ca_file) if ca_file else True
+    session.verify = ca_file or True
     session.headers["Accept-Encoding"] = "gzip"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a cookie could outlive a revoked password
     adapter = BoundedAdapter()
@@ -299,14 +304,14 @@ def open_session(
     return session
 
 
-def _checked(ca_file: str) -> str:
+def _check_certificates(ca_file: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
     except ssl.SSLError as error:
-        raise ValueError(f"ca_file {ca_file} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)") from error
+        right = "-----BEGIN CERTIFICATE----- and so on would be right"
+        raise Unavailable(f"ca_file {ca_file} holds no certificate in PEM form: {right}") from error
     except OSError as error:
-        raise ValueError(f"ca_file {ca_file} can't be read: {error.strerror}") from error
-    return ca_file
+        raise Unavailable(f"ca_file {ca_file} can't be read: {error.strerror}") from error
 
 
 def _host(url: str | None) -> str:

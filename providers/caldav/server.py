@@ -209,11 +209,14 @@ class Server:
 def _without_userinfo(connection: Connection) -> Connection:
     """Take a user name and password written into the address out of it; those given apart come first."""
     typed = connection.url.strip()
-    parts = urlsplit(typed)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts, place = urlsplit(typed), parse_url(typed).netloc
+    except ValueError:
+        raise ValueError(advice_for_no_address("")) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not place:
         raise ValueError(advice_for_no_address(typed))
     return Connection(
-        url=parts._replace(netloc=parse_url(typed).netloc or "").geturl(),  # as it is connected to: IDNA, in ASCII
+        url=parts._replace(netloc=place).geturl(),  # as it is connected to: IDNA, in ASCII
         username=connection.username or unquote(parts.username or ""),
         secret=connection.secret or unquote(parts.password or ""),
         auth=connection.auth,

@@ -63,7 +63,7 @@ def connect(config_path: Path, wish: Wish, *, as_json: bool) -> int:
     with opened(config_path) as installation:
         known = _known(installation, wish)
         connection = _connection(installation, wish, known)
-        with closing(open_provider(wish.provider, connection)) as provider:
+        with closing(_open(wish, connection)) as provider:
             calendars = _list_calendars(provider)
             chosen = _choose(wish, calendars, known)
             choice = plan_choice(calendars, chosen.blocks or (), chosen.target or "")
@@ -75,6 +75,13 @@ def connect(config_path: Path, wish: Wish, *, as_json: bool) -> int:
         _store(installation, known.freelancer_id, chosen, connection, found)
     _tell(chosen, found, as_json=as_json)
     return 0 if all(step.passed for step in found.steps) else 1
+
+
+def _open(wish: Wish, connection: Connection) -> Provider:
+    try:
+        return open_provider(wish.provider, connection)
+    except ValueError as error:  # what was typed is no address
+        raise ApiError("invalid-request", str(error)) from None
 
 
 def _connection(installation: Opened, wish: Wish, known: _Known) -> Connection:

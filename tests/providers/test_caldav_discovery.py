@@ -453,3 +453,9 @@ def test_a_slash_that_is_missing_at_the_end_is_added_where_nothing_is_without(ga
     calendars = open_caldav(path).list_calendars()
     assert work[1].remote_id in {calendar.remote_id for calendar in calendars}
     assert gateway.seen[0].path == f"/{path}"
+
+
+@pytest.mark.parametrize("url", ["https://[::1/", "https://a b/", "https://x:99999999/", "https://\uff0f/", "https://"])
+def test_an_address_that_can_not_be_read_is_refused_before_anything_is_sent(open_caldav, url):
+    with pytest.raises(ValueError, match="starts with https"):
+        open_caldav(url=url)
