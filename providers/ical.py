@@ -211,7 +211,7 @@ def _span(event: Component, zones: Zones) -> Iterator[str]:
 def _only(event: Component, name: str) -> Line | None:
     """Return a property that may be there once; of two that differ none can be chosen. Raises NotUnderstood."""
     lines = event.every(name)
-    if any(line != lines[0] for line in lines):
+    if len(lines) > 1 and any(line != lines[0] for line in lines):
         raise NotUnderstood(f"{name} is there twice, and the two differ.")
     return lines[0] if lines else None
 

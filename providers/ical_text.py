@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-# Bounded, so that a flood of line ends costs no more than its length; two of them are one that was doubled.
-_FOLD = re.compile(rb"(?:\r{0,3}\n){1,2}[ \t]")
 _HEAD = re.compile(r'((?:[^":]|"[^"]*")*+):(.*)', re.DOTALL)
 _PIECE = re.compile(r'(?:[^";]|"[^"]*")++')
 _ESCAPED_IN_PARAM = re.compile(r"\^([n^'])")
@@ -47,7 +45,10 @@ class Component:
 
     def first(self, name: str) -> Line | None:
         """Return the first property of that name."""
-        return next((line for line in self.lines if line.name == name), None)
+        for line in self.lines:
+            if line.name == name:
+                return line
+        return None
 
     def every(self, name: str) -> list[Line]:
         """Return all properties of that name, in order."""
@@ -128,18 +129,24 @@ def _leave(stack: list[Component], depth: int) -> None:
 
 
 def _lines(text: str | bytes) -> Iterator[Line]:
-    # Folds are undone in bytes: a fold may stand inside a UTF-8 character.
     raw = _utf8(text) if isinstance(text, bytes) else text.encode("utf-8", "replace")
-    if b"\0" in raw:
-        raw = raw.replace(b"\0", b"")
-    if raw.count(b"\n") <= 1:
-        raw = raw.replace(b"\r", b"\n")
-    if b"\n " in raw or b"\n\t" in raw:
-        raw = _FOLD.sub(b"", raw)
-    for written in _decoded(raw).split("\n"):
+    for written in _decoded(_unfolded(raw)).split("\n"):
         line = _split(written.rstrip("\r"))
         if line is not None:
             yield line
+
+
+def _unfolded(raw: bytes) -> bytes:
+    """Undo folds, in bytes, as one may stand inside a UTF-8 character; line ends of any kind become line feeds.
+
+    A line end that was doubled (CR CR LF, or LF LF before a fold) is one. Takes no longer than the text is.
+    """
+    raw = raw.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r\n", b"\n")
+    if raw.count(b"\n") <= 1:
+        raw = raw.replace(b"\r", b"\n")
+    for fold in (b"\n\n ", b"\n\n\t", b"\n ", b"\n\t"):
+        raw = raw.replace(fold, b"")
+    return raw
 
 
 def _utf8(raw: bytes) -> bytes:
