@@ -67,7 +67,7 @@ def list_account(
 def apply_listing(account: Account, found: Sequence[RemoteCalendar], now: datetime) -> None:
     """Add and update calendars, and note which the server no longer lists."""
     rows = {row.remote_id: row for row in account.calendars}
-    for remote in found:
+    for remote in {remote.remote_id: remote for remote in found}.values():  # a list may name one twice
         row = rows.pop(remote.remote_id, None)
         if row is None:
             row = Calendar(

@@ -30,7 +30,7 @@ from syncd.jobs.account import DUE, Order, WorkReport, Workshop, work_account
 from syncd.locks import ProcessLocks
 from syncd.log import OURS, configure_logging
 from syncd.services import apply_declared, open_services
-from syncd.store import offers, overview, pulls
+from syncd.store import engine, offers, overview, pulls
 from syncd.store.models import Account, Booking, BusySpan, Calendar, Event, Freelancer
 from syncd.sync.pull import PullSettings
 
@@ -367,11 +367,12 @@ def logged() -> Iterator[Callable[[], list[dict[str, object]]]]:
         logger.handlers[:], logger.propagate = handlers, propagate
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hostility() -> Iterator[ModuleType]:
-    """The machine that plays days with a hostile server, and what it is made of."""
+    """The machine that plays days with a hostile server, and what it is made of; its databases aren't for keeping."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parent)
+        patch.setattr(engine, "_PRAGMAS", (*engine._PRAGMAS, "synchronous=OFF"))
         yield importlib.import_module("hostile_days")
 
 
