@@ -13,7 +13,7 @@ from caldav.lib import error as failures
 
 from providers.caldav import pull, wire
 from providers.caldav.server import Server
-from providers.errors import SyncTokenInvalid
+from providers.errors import InvalidResponse, SyncTokenInvalid
 from providers.model import Probe, RemoteCalendar
 
 _NEVER_GIVEN_OUT = "http://syncd.invalid/never-given-out"
@@ -22,7 +22,10 @@ _NEVER_GIVEN_OUT = "http://syncd.invalid/never-given-out"
 def probe(server: Server, calendar: str, trial_at: datetime | None) -> Probe:
     """Ask a calendar how its changes are found and what may be done in it."""
     del trial_at
-    row = next(iter(server.propfind(calendar, (dav.CurrentUserPrivilegeSet,), depth=0)))
+    rows = server.propfind(calendar, (dav.CurrentUserPrivilegeSet,), depth=0)
+    if not rows:
+        raise InvalidResponse("the server says nothing of the calendar")
+    [row, *_] = rows
     pulls_by = pull.everything(server, calendar).pulls_by
     return Probe(
         pulls_by=pulls_by,
