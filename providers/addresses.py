@@ -59,10 +59,20 @@ def _place(url: str) -> _Place | None:
 
 _SAFE_STEPS = frozenset({("http", "http"), ("http", "https"), ("https", "https")})
 _REGISTRY_LABEL = re.compile("ac|asn|co|com|edu|gob|gov|id|lib|me|mil|ne|net|nom|or|org|sch")
-_SHARED_DOMAIN = re.compile(
-    r"(azurewebsites|ddns|zapto)\.net|(duckdns|dyndns|hopto|no-ip)\.org|(fly|pages|workers)\.dev|"
-    r"(dedyn|github|gitlab|ngrok)\.io|(herokuapp|onrender)\.com|(netlify|ngrok-free|vercel|web)\.app|(myds|synology)\.me"
-)
+# Domains whose next label belongs to someone else each: names for machines at home above all, and a few hosters.
+_SHARED_BY_STRANGERS = {
+    "net": "azurewebsites ddns dynv6 myfritz sytes ts zapto",
+    "org": "duckdns dyndns freeddns hopto mooo no-ip spdns",
+    "com": "asuscomm herokuapp myqnapcloud onrender trycloudflare",
+    "de": "ddnss dnshome goip selfhost spdns",
+    "me": "diskstation dscloud i234 myds nohost synology",
+    "io": "dedyn github gitlab ngrok nip sslip",
+    "app": "netlify ngrok-free vercel web",
+    "dev": "fly ngrok-free pages workers",
+    "st": "noho",
+    "fr": "ynh",
+}
+_SHARED_DOMAINS = frozenset(f"{name}.{top}" for top, names in _SHARED_BY_STRANGERS.items() for name in names.split())
 
 
 def registrable_domain(host: str) -> str:
@@ -70,7 +80,7 @@ def registrable_domain(host: str) -> str:
     level (`co.uk`) or a domain shared by strangers (`duckdns.org`)."""
     labels = host.lower().rstrip(".").split(".")
     registry = len(labels[-1]) == 2 and len(labels) > 1 and _REGISTRY_LABEL.fullmatch(labels[-2])
-    shared = _SHARED_DOMAIN.fullmatch(".".join(labels[-2:]))
+    shared = ".".join(labels[-2:]) in _SHARED_DOMAINS
     return ".".join(labels[-3 if registry or shared else -2 :])
 
 
