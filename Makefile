@@ -1,5 +1,6 @@
-.PHONY: install demo test check bench lock clean
+.PHONY: install demo test check bench fuzz lock clean
 PYTHON ?= python3
+SECONDS ?= 300
 BIN := .venv/bin
 
 install: .venv/installed
@@ -24,9 +25,14 @@ check: install
 bench: install
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
+fuzz: install
+	$(BIN)/pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python tests/fuzz/run.py calendar -max_total_time=$(SECONDS)
+	$(BIN)/python tests/fuzz/run.py multistatus -max_total_time=$(SECONDS)
+
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra demo --group dev \
 		--generate-hashes --no-annotate --no-header --upgrade -o requirements.lock
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
