@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from providers.addresses import Scope
 from providers.caldav.credentials import Credentials
-from providers.errors import InvalidResponse, ProviderError, Unsupported
+from providers.errors import InvalidResponse, ProviderError, Unavailable, Unsupported
 from providers.model import Connection
 from providers.reasons import reason
 from providers.transport import Limits, leaf_for_exception, leaf_for_status, open_session, retry_after
@@ -116,7 +116,8 @@ class Remote:
     def _not_asked(self, error: Exception) -> ProviderError:
         host = _host(getattr(getattr(error, "request", None), "url", None) or self._url)  # redirects lead elsewhere
         leaf = leaf_for_exception(error)
-        return leaf(reason(error, host) or f"{host} can't be asked for the feed ({type(error).__name__})")
+        what = "can't be reached" if leaf is Unavailable else "can't be asked for the feed"
+        return leaf(reason(error, host) or f"{host} {what} ({type(error).__name__})")
 
 
 def spelt(connection: Connection) -> Connection:

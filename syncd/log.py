@@ -45,6 +45,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(bearer)\s+[^\s\"',;]+", r"\1 ***"),
         (r"\b(basic|digest)\s+[a-z0-9+/=_-]{16,}", r"\1 ***"),
         (r"(://)[^\s/\"'<>@]*@", r"\1"),
+        (r"(\(url=\w+://[^\s/)]*)[^\s)]*", r"\1/***"),  # urllib3 quotes the address when an answer's headers are odd
         (r"(/private-)[^\s/\"'<>]+", r"\1***"),  # the part of Google's secret feed addresses that is secret
         (r"(?<=[\w/.%-])\?[^\s\"'<>)\]]+", ""),  # a query may hold a token
         (
