@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPResponse, parse_headers
 from typing import Any
 
 import urllib3
@@ -140,6 +140,17 @@ class _Line:
         return io.BufferedReader(self._incoming)
 
 
+class _Answer(HTTPResponse):
+    """An answer after any interim ones (RFC 9110 §15.2): the standard library skips 100 alone."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, phrase = super()._read_status()  # type: ignore[misc] # its name is private, its place not
+            if status not in range(102, 200):
+                return version, status, phrase
+            parse_headers(self.fp)
+
+
 class _OnTerms(HTTPConnection):
     terms = Terms()
 
@@ -149,7 +160,7 @@ class _OnTerms(HTTPConnection):
     def response_class(  # type: ignore[override] # called like the class it stands for
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None
     ) -> HTTPResponse:
-        return HTTPResponse(_Line(sock, self.terms), debuglevel, method)  # type: ignore[arg-type]
+        return _Answer(_Line(sock, self.terms), debuglevel, method)  # type: ignore[arg-type]
 
 
 class _SecureOnTerms(_OnTerms, HTTPSConnection):

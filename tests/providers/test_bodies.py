@@ -40,6 +40,7 @@ def pieces(*first, then=b"x"):
         (HEAD, b"A"),
         (HEAD, b"A: b\r\n"),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Hints\r\n\r\n"),
         (HEAD + b"\r\n", b"x"),
         (HEAD + LENGTH + b"\r\n", b"x"),
         (HEAD + CHUNKED + b"\r\n", b"1\r\nx\r\n"),
@@ -47,12 +48,20 @@ def pieces(*first, then=b"x"):
         (HEAD + CHUNKED + b"\r\n1", b";x"),
         (HEAD + CHUNKED + b"\r\n0\r\n", b"A: b\r\n"),
     ],
-    ids=["status", "name", "headers", "1xx", "body", "length", "chunks", "size", "extension", "trailer"],
+    ids=["status", "name", "headers", "100", "103", "body", "length", "chunks", "size", "extension", "trailer"],
 )
 def test_whatever_trickles_is_cut_off_at_the_deadline_long_before_its_end(speak, session, first, then):
     url = speak(pieces(first, then=then), pause=0.005)
     with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:\d+ took more than 0\.2 s"):
         asked(session, url, total=0.2)
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_an_interim_answer_is_not_the_answer(speak, session, status):
+    interim = f"HTTP/1.1 {status} Wait\r\nLink: </style.css>\r\n\r\n".encode()
+    url = speak(lambda: [interim * 3 + HEAD + b"Content-Length: 4\r\n\r\nbody"])
+    answer = asked(session, url)
+    assert (answer.status_code, answer.content) == (200, b"body")
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,17 @@ def test_a_folder_is_no_file_of_certificates(serve, says, asked, authority, tmp_
     with pytest.raises(errors.Unavailable):
         asked(server.url, str(tmp_path))
     assert server.requests == []
+
+
+def test_a_redirect_never_leads_away_from_encryption(serve, says, session, authority):
+    plain = serve(says(200, b"hello"))
+    secure = serve(says(302, Location=plain.url), authority.context(LOOPBACK))
+    with pytest.raises(errors.InvalidResponse, match="redirects from https to http: not followed"):
+        session(allow_private=True, ca_file=authority.file).get(secure.url)
+    assert plain.requests == []
+
+
+def test_a_redirect_may_lead_to_encryption(serve, says, session, authority):
+    secure = serve(says(200, b"hello"), authority.context(LOOPBACK))
+    plain = serve(says(302, Location=secure.url))
+    assert session(allow_private=True, ca_file=authority.file).get(plain.url).content == b"hello"
