@@ -22,7 +22,7 @@ _COARSE = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 _SPANS = {"WEEKLY": 7 * 86_400, "DAILY": 86_400} | _UNITS
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _BY_DAY = re.compile(r"([+-]?\d{1,3})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
-_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _LAST_ORDINAL = date.max.toordinal()
 
 
@@ -147,7 +147,7 @@ def _until(parts: dict[str, str]) -> str | None:
 
 
 def _count(parts: dict[str, str]) -> int | None:
-    count = _number("COUNT", parts["COUNT"], -(10**9), 10**9) if "COUNT" in parts else None
+    count = _number("COUNT", parts["COUNT"], -(10**18), 10**18) if "COUNT" in parts else None
     if count == 0:
         raise NotUnderstood("must not have a COUNT of 0")
     return count if count and count > 0 else None
@@ -248,7 +248,7 @@ def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> 
     if rule.count is not None:
         first = dtstart
     if rule.freq in _UNITS:
-        yield from ((1, period) for period in _ticks(rule, dtstart, first, last))
+        yield from ((not period, period) for period in _ticks(rule, dtstart, first, last))
         return
     times = list(product(rule.by_hour, rule.by_minute, rule.by_second))
     for offered in _day_periods(rule, dtstart.date(), first.date(), last.date()):

@@ -23,8 +23,8 @@ __all__ = ["MAX_INSTANCES", "TooManyInstances", "instances"]
 
 MAX_INSTANCES = 100_000
 
-# A wall clock is less than a day away from UTC, so a search wider by this misses nothing.
-_MARGIN = timedelta(days=2)
+# No clock was ever put forward by more than a day, and none of a time in a gap: a search wider by this misses nothing.
+_MARGIN = timedelta(hours=30)
 
 
 def instances(skeleton: str, window: Window, tz: str) -> list[Instance]:
@@ -194,21 +194,31 @@ def _period_length(at: datetime, line: Line, end: str, master: Part) -> Length:
 
 def _starts(master: Part, futures: list[tuple[datetime, list[Part]]], window: Window) -> Iterable[datetime]:
     """Return the starts that may give an instance in the window, on their own wall clocks, each instant once."""
-    pairs = [(at, part) for at, parts in futures for part in parts]
-    lengths = (master.length, *(part.length for _, part in pairs))
-    reach = _MARGIN + max((abs(_distance(*pair)) for pair in pairs), default=timedelta(0))
-    longest = max(timedelta(days=length.days) + length.exact for length in lengths)
-    first, last = shift(window.start_at, -longest - reach), shift(window.end_at, reach)
+    earliest, latest = _reach(master, futures, window)
+    first, last = shift(earliest, -_MARGIN), shift(latest, _MARGIN)
     rules, exrules = _rules(master, "RRULE"), _rules(master, "EXRULE")
     limit = MAX_STEPS // (len(rules) + len(exrules) or 1)
     found = {to_utc(start): start for start in _named_starts(master, rules)}
     for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in rules):
-        found[to_utc(start)] = start
+        at = to_utc(start)
+        if earliest <= at <= latest:
+            found[at] = start
         if len(found) > MAX_INSTANCES:
             raise TooManyInstances(f"The series has more than {MAX_INSTANCES} instances in the time asked about.")
     for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in exrules):
         found.pop(to_utc(start), None)
     return found.values()
+
+
+def _reach(master: Part, futures: list[tuple[datetime, list[Part]]], window: Window) -> tuple[datetime, datetime]:
+    """Return the first and the last start whose instance may meet the window, moved or not."""
+    pairs = [(at, part) for at, parts in futures for part in parts]
+    lengths = (master.length, *(part.length for _, part in pairs))
+    longest = max(timedelta(days=length.days) + length.exact for length in lengths)
+    # A day may have more than 24 hours, and a moved instance changes its clock.
+    moved = max((abs(_distance(*pair)) + _MARGIN for pair in pairs), default=timedelta(0))
+    longer = _MARGIN if any(length.days for length in lengths) else timedelta(0)
+    return shift(window.start_at, -longest - longer - moved), shift(window.end_at, moved)
 
 
 def _rules(master: Part, name: str) -> list[Rule]:
