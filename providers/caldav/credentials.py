@@ -35,9 +35,8 @@ class Credentials(AuthBase):
         self._scope = scope
         self._user, self._secret = connection.username, connection.secret
         self._auth = connection.auth
-        self._private = connection.allow_private or connection.url.lower().startswith("https:")
-        at_once = "basic" if self._private and unasked else "none"
-        self._scheme: str = at_once if self._auth == "auto" else self._auth
+        self._on_private_network = connection.allow_private
+        self._takes_basic = unasked
         self._challenge: Challenge | None = None
         self._count = 0
 
@@ -50,11 +49,22 @@ class Credentials(AuthBase):
             request.register_hook("response", self._on_answer)  # type: ignore[no-untyped-call]
         return request
 
+    def _scheme(self, url: str) -> str:
+        if self._auth != "auto":
+            return self._auth
+        if self._challenge is not None:
+            return "digest"
+        return "basic" if self._takes_basic and self._is_private(url) else "none"
+
+    def _is_private(self, url: str) -> bool:
+        return self._on_private_network or url.lower().startswith("https:")
+
     def _sign(self, request: requests.PreparedRequest) -> None:
-        if self._scheme == "basic":
+        scheme = self._scheme(request.url or "")
+        if scheme == "basic":
             pair = f"{self._user}:{self._secret}".encode()
             request.headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
-        elif self._scheme == "bearer":
+        elif scheme == "bearer":
             request.headers["Authorization"] = f"Bearer {self._secret}"
         elif self._challenge is not None:
             self._count += 1
@@ -76,10 +86,11 @@ class Credentials(AuthBase):
         schemes = [scheme for scheme, _ in offered(response.headers.get("WWW-Authenticate", ""))]
         if self._auth in ("auto", "digest") and "digest" in schemes:
             return self._answered(response, sending)
-        if self._auth == "auto" and "basic" in schemes and self._scheme != "basic":
-            if not self._private:
+        if self._scheme(response.url) == "none" and "basic" in schemes:
+            if not self._is_private(response.url):
                 raise GrantRevoked(_UNENCRYPTED)
-            return self._sent_again(response, sending, "basic")
+            self._takes_basic = True
+            return self._sent_again(response, sending)
         if schemes and self._auth not in ("auto", *schemes):
             msg = (
                 f"{urlsplit(response.url).hostname} asks for {' or '.join(schemes)}, not {self._auth}: set auth to auto"
@@ -93,10 +104,9 @@ class Credentials(AuthBase):
         if challenge == self._challenge:
             return response
         self._challenge, self._count = challenge, 0
-        return self._sent_again(response, sending, "digest")
+        return self._sent_again(response, sending)
 
-    def _sent_again(self, response: requests.Response, sending: dict[str, Any], scheme: str) -> requests.Response:
-        self._scheme = scheme
+    def _sent_again(self, response: requests.Response, sending: dict[str, Any]) -> requests.Response:
         request = response.request.copy()
         self._sign(request)
         again: requests.Response = response.connection.send(request, **sending)

@@ -15,7 +15,9 @@ from cryptography.x509.oid import NameOID
 
 from providers import errors
 from providers.addresses import Scope
+from providers.caldav.credentials import Credentials
 from providers.caldav.failures import translated
+from providers.model import Connection
 from providers.transport import Limits
 
 LOOPBACK = x509.IPAddress(IPv4Address("127.0.0.1"))
@@ -189,3 +191,26 @@ def test_a_redirect_may_lead_to_encryption(serve, says, session, authority):
     secure = serve(says(200, b"hello"), authority.context(LOOPBACK))
     plain = serve(says(302, Location=secure.url))
     assert session(allow_private=True, ca_file=authority.file).get(plain.url).content == b"hello"
+
+
+@pytest.mark.parametrize("unasked", [True, False])
+def test_behind_a_redirect_to_encryption_the_password_is_told(serve, says, session, authority, unasked):
+    def asks(handler):
+        known = "Authorization" in handler.headers
+        says(200, b"hello")(handler) if known else says(401, WWW_Authenticate='Basic realm="dav"')(handler)
+
+    secure = serve(asks, authority.context(LOOPBACK))
+    plain = serve(says(302, Location=secure.url))
+    account = Connection(plain.url, "ada", "secret")
+    auth = Credentials(account, _Anywhere(plain.url), unasked=unasked)
+    opened = session(allow_private=True, ca_file=authority.file, auth=auth, scope=_Anywhere(plain.url))
+    for _ in range(2):
+        assert opened.get(plain.url).content == b"hello"
+    assert [headers.get("Authorization") for _, headers in plain.requests] == [None, None]
+
+
+class _Anywhere(Scope):
+    """As if all ports of this machine were hosts of one domain."""
+
+    def covers(self, url):
+        return bool(url)
