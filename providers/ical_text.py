@@ -179,8 +179,8 @@ def _split(written: str) -> Line | None:
         return None
     if '"' in head:
         quoted = _HEAD.fullmatch(written)
-        # A quote that never ends is none.
-        head, value = quoted.groups() if quoted is not None else (head.replace('"', ""), value)
+        # A quote that never ends, or ends in the value, is none.
+        head, value = quoted.groups() if quoted is not None else (head.replace('"', ""), value.replace('"', ""))
     elif ":" in value and head.upper().startswith(_OF_TIME):
         head, _, value = written.rpartition(":")
     if ";" not in head:

@@ -22,7 +22,7 @@ from providers.ical_values import NotUnderstood, read_moment, read_offset
 from providers.zone_names import iana_name as iana_name
 from providers.zone_names import suffix_name as suffix_name
 
-_FIXED = re.compile(r"\(?(?:GMT|UTC)?([+-]\d\d):?(\d\d)\)?", re.ASCII)
+_FIXED = re.compile(r"\(?(?:(?:GMT|UTC)?([+-]\d\d):?(\d\d)|UTC([+-]\d\d))\)?", re.ASCII)
 _SINCE = datetime(1900, 1, 1, tzinfo=UTC)
 _HORIZON = datetime(2200, 1, 1, tzinfo=UTC)
 _MAX_ONSETS = 2_000
@@ -94,6 +94,8 @@ def canonical(component: Component) -> tuple[str, tuple[str, ...]]:
     """Reduce a VTIMEZONE to what defines it: its TZID, made of the content, and its lines. Raises NotUnderstood."""
     if not all(part.closed for part in (component, *component.parts)):
         raise NotUnderstood("has lost an END")
+    if len({line.value for line in component.every("TZID")}) > 1:
+        raise NotUnderstood("has several names")
     body = [line for part in component.parts for line in _observance_lines(part)]
     tzid = "X-SYNCD-" + sha256("\n".join(body).encode()).hexdigest()[:16]
     lines = ("BEGIN:VTIMEZONE", f"TZID:{tzid}", *body, "END:VTIMEZONE")
@@ -102,14 +104,14 @@ def canonical(component: Component) -> tuple[str, tuple[str, ...]]:
 
 
 def fixed(tzid: str) -> Component | None:
-    """Return a VTIMEZONE for a TZID that says nothing but its offset from UTC: GMT+0100, UTC+01:00, (UTC+01:00).
+    """Return a VTIMEZONE for a TZID that says nothing but its offset from UTC, as ISO 8601 does: GMT+0100, UTC+01:00.
 
-    One without minutes, GMT+1, is none of them: Java reads it as east of Greenwich and POSIX as west.
+    GMT+1 is none of them: Java reads it as east of Greenwich and POSIX as west.
     """
     match = _FIXED.fullmatch(tzid.upper())
     if match is None:
         return None
-    offset = "".join(match.groups())
+    offset = f"{match[1] or match[3]}{match[2] or '00'}"
     lines = ("DTSTART:19700101T000000", f"TZOFFSETFROM:{offset}", f"TZOFFSETTO:{offset}")
     return _component("BEGIN:VTIMEZONE", "BEGIN:STANDARD", *lines, "END:STANDARD", "END:VTIMEZONE")
 

@@ -38,8 +38,8 @@ class Zones:
         """Collect what these VCALENDARs define."""
         found: dict[str, list[Component]] = {}
         for zone in (zone for calendar in calendars for zone in calendar.parts_named("VTIMEZONE")):
-            tzid = zone.first("TZID")
-            found.setdefault(_tzid(tzid.value) if tzid else "", []).append(zone)
+            for tzid in {_tzid(line.value) for line in zone.every("TZID")}:
+                found.setdefault(tzid, []).append(zone)
         return cls(found)
 
     def name(self, tzid: str) -> str:

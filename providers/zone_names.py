@@ -54,6 +54,7 @@ Cabo Verde Is. = Cape Verde Standard Time
 Cairo = Egypt Standard Time
 Canberra, Melbourne, Sydney = AUS Eastern Standard Time
 Cape Verde Is. = Cape Verde Standard Time
+Cape Verde Islands = Cape Verde Standard Time
 Caracas = Venezuela Standard Time
 Casablanca = Morocco Standard Time
 Cayenne, Fortaleza = SA Eastern Standard Time
@@ -63,6 +64,7 @@ Chatham Islands = Chatham Islands Standard Time
 Chennai, Kolkata, Mumbai, New Delhi = India Standard Time
 Chetumal = Eastern Standard Time (Mexico)
 Chihuahua, La Paz, Mazatlan = Mountain Standard Time (Mexico)
+Chihuahua, La Paz, Mazatlan - New = Mountain Standard Time (Mexico)
 Chisinau = E. Europe Standard Time
 Chita = Transbaikal Standard Time
 Chokurdakh = Russia Time Zone 10
@@ -88,7 +90,9 @@ Gaza, Hebron = West Bank Standard Time
 Georgetown, La Paz, Manaus, San Juan = SA Western Standard Time
 Greenland = Greenland Standard Time
 Greenwich Mean Time : Dublin, Edinburgh, Lisbon, London = GMT Standard Time
+Greenwich Mean Time: Dublin, Edinburgh, Lisbon, London = GMT Standard Time
 Guadalajara, Mexico City, Monterrey = Central Standard Time (Mexico)
+Guadalajara, Mexico City, Monterrey - New = Central Standard Time (Mexico)
 Guam, Port Moresby = West Pacific Standard Time
 Haiti = Haiti Standard Time
 Harare, Pretoria = South Africa Standard Time
@@ -118,7 +122,6 @@ La Paz, Mazatlan = Mountain Standard Time (Mexico)
 Lord Howe Island = Lord Howe Standard Time
 Magadan = Magadan Standard Time
 Marquesas Islands = Marquesas Standard Time
-Minsk = Belarus Standard Time
 Monrovia, Reykjavik = Greenwich Standard Time
 Montevideo = Montevideo Standard Time
 Moscow, St. Petersburg = Russian Standard Time
@@ -133,6 +136,7 @@ Nuku'alofa = Tonga Standard Time
 Omsk = Omsk Standard Time
 Osaka, Sapporo, Tokyo = Tokyo Standard Time
 Pacific Time (US & Canada) = Pacific Standard Time
+Pacific Time (US & Canada); Tijuana = Pacific Standard Time
 Perth = W. Australia Standard Time
 Port Louis = Mauritius Standard Time
 Punta Arenas = Magallanes Standard Time
@@ -151,6 +155,7 @@ Sri Jayawardenepura = Sri Lanka Standard Time
 Taipei = Taipei Standard Time
 Tbilisi = Georgian Standard Time
 Tehran = Iran Standard Time
+Tijuana, Baja California = Pacific Standard Time (Mexico)
 Tomsk = Tomsk Standard Time
 Tripoli = Libya Standard Time
 Turks and Caicos = Turks And Caicos Standard Time
@@ -184,7 +189,7 @@ def suffix_name(tzid: str) -> str | None:
 
 def _shown(folded: str) -> str:
     """Return the part of a name that Windows shows for a zone, spelt as in the table."""
-    match = _SHOWN.fullmatch(folded.replace(" / ", ", "))
+    match = _SHOWN.fullmatch(folded.replace(" / ", ", ").replace(" and canada", " & canada"))
     return f"shown: {match[1] or match[2]}" if match else ""
 
 
