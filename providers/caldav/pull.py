@@ -102,11 +102,13 @@ def _since_token(server: Server, calendar: str, token: str, known: Known | None)
         raise SyncTokenInvalid(calendar=calendar) from error
     if found is None:
         raise SyncTokenInvalid("the server cuts its answer to this token", calendar=calendar)
-    return found if known is None or not found.members else _judged(server, calendar, found, known())
+    nothing = not (found.members or found.removed)
+    return found if known is None or nothing else _judged(server, calendar, found, known())
 
 
 def _judged(server: Server, calendar: str, found: Listing, known: Mapping[str, str]) -> Listing:
     """Drop what is as it is known; an answer with half of all that is known in it may be a listing of everything."""
+    found = replace(found, removed=found.removed & known.keys())
     same = {url for url, etag in found.members.items() if server.is_same(etag, known.get(url))}
     if same and len(same) * 2 >= len(known) and quirks.ANY_TOKEN in server.quirks:
         return _compared(server, everything(server, calendar), known)
@@ -130,6 +132,8 @@ def everything(server: Server, calendar: str) -> Listing:
     try:
         found = _synced(server, calendar, "")
     except dav.DAVError as error:
+        if error.status == 404:
+            server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is the calendar that is gone
         _refused(server, error, _NO_SYNC, quirks.NO_SYNC)
         return by_etags(server, calendar)
     if found is None or found.token is None or found.token.startswith(CTAG):

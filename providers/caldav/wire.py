@@ -158,8 +158,9 @@ def opaque(etag: str | None) -> str | None:
 
 
 def text_mark(text: str) -> str:
-    """Return what stands for the ETag of a resource that has none: the same for the same text."""
-    return _TEXT_MARK + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    """Return what stands for the ETag of a resource that has none: the same for the same lines."""
+    lines = "\n".join(text.split())  # XML turns CRLF into LF, and some servers fold anew
+    return _TEXT_MARK + sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_text_mark(etag: str) -> bool:

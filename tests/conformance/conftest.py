@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pytest
+from scripted_caldav import ODDITIES
 
 from providers import open_provider
+from providers.caldav import quirks
+from providers.caldav.client import CalDAVProvider
 from providers.errors import Unavailable
 from providers.memory import account
 from providers.model import ChangePage, Connection, ConsultationEvent, RemoteCalendar, Window
@@ -20,7 +24,9 @@ WINDOW = Window(datetime(2026, 11, 22, tzinfo=UTC), datetime(2027, 12, 31, tzinf
 
 
 class World(Protocol):
-    """What a test may do besides calling the provider."""
+    """What a test may do besides calling the provider; `checks_tokens` says that a token never given out is refused."""
+
+    checks_tokens: bool
 
     def open(self, *, secret: str | None = None) -> Provider: ...
 
@@ -39,6 +45,8 @@ class World(Protocol):
 
 class MemoryWorld:
     """Calendars in this process."""
+
+    checks_tokens = True
 
     def __init__(self) -> None:
         self.url = f"memory://conformance-{next(_NUMBERS)}"
@@ -70,46 +78,105 @@ class MemoryWorld:
 class CalDAVWorld:
     """A real server, seen through a gateway that can lose answers; the other client goes past the gateway."""
 
-    def __init__(self, radicale, gateway) -> None:
-        self.radicale = radicale
+    checks_tokens = True
+
+    def __init__(self, server, gateway) -> None:
+        self.server = server
         self.gateway = gateway
 
     def open(self, *, secret=None):
-        secret = self.radicale.password if secret is None else secret
-        return open_provider("caldav", Connection(self.gateway.url, self.radicale.username, secret, allow_private=True))
+        secret = self.server.password if secret is None else secret
+        return open_provider("caldav", Connection(self.gateway.url, self.server.username, secret, allow_private=True))
 
     def make_calendar(self, name, tz):
-        self.radicale.make_calendar(name, tz)
-        provider = self.open()
-        found = next(calendar for calendar in provider.list_calendars() if calendar.name == name)
-        provider.close()
-        return found
+        self.server.make_calendar(name, tz)
+        return _listed(self, name)
 
     def _direct(self, calendar):
-        return calendar.remote_id.replace(self.gateway.url, self.radicale.url)
+        return calendar.remote_id.replace(self.gateway.url, self.server.url)
 
     def remove_calendar(self, calendar):
-        self.radicale.delete(self._direct(calendar))
+        self.server.delete(self._direct(calendar))
 
     def put(self, calendar, uid, text):
-        self.radicale.put(self._direct(calendar), uid, text)
+        self.server.put(self._direct(calendar), uid, text)
 
     def remove(self, calendar, uid):
-        self.radicale.delete(self._direct(calendar), uid)
+        self.server.delete(self._direct(calendar), uid)
 
     def texts(self, calendar):
-        return list(self.radicale.list(self._direct(calendar)).values())
+        return list(self.server.list(self._direct(calendar)).values())
 
     def lose_next_answer(self):
         self.gateway.lose_next_write()
 
 
-@pytest.fixture(params=["memory", "caldav"])
+class ScriptedWorld:
+    """The scripted server with one oddity, or none; with none the adapter can be told to allow for nothing."""
+
+    def __init__(self, server, oddity, allowed=quirks.ALL) -> None:
+        self.server, self.allowed = server, allowed
+        if oddity:
+            server.play(oddity, *(["no-sync-collection"] if oddity == "no-ctag" else []))
+        self.checks_tokens = oddity != "any-token"
+        self.url = server.url + (server.home if oddity == "no-calendar-home" else "")
+
+    def open(self, *, secret=None):
+        secret = self.server.password if secret is None else secret
+        connection = Connection(self.url, self.server.username, secret, allow_private=True)
+        return CalDAVProvider(connection, self.allowed, pauses=(0.0, 0.0))
+
+    def make_calendar(self, name, tz):
+        self.server.make_calendar(name, tz)
+        return _listed(self, name)
+
+    def remove_calendar(self, calendar):
+        self.server.remove_calendar(calendar.name)
+
+    def put(self, calendar, uid, text):
+        self.server.put(calendar.name, f"{uid}.ics", text)
+
+    def remove(self, calendar, uid):
+        self.server.remove(calendar.name, f"{uid}.ics")
+
+    def texts(self, calendar):
+        return list(self.server.texts(calendar.name).values())
+
+    def lose_next_answer(self):
+        self.server.losing = True
+
+
+def _listed(world, name):
+    provider = world.open()
+    found = next(calendar for calendar in provider.list_calendars() if calendar.name == name)
+    provider.close()
+    return found
+
+
+def guarded(seen, answer):
+    """Ask for the password in front of a server that lets everyone in."""
+    right = "Basic " + b64encode("ada@example:pässwörd: 1815".encode()).decode()
+    given = seen.headers.get("Authorization") == right
+    return None if given else answer(401, {"WWW-Authenticate": 'Basic realm="calendars"'})
+
+
+WORLDS = ["memory", "radicale", "xandikos", "scripted", "intolerant", *(f"scripted {one}" for one in ODDITIES)]
+
+
+@pytest.fixture(params=WORLDS)
 def world(request: pytest.FixtureRequest) -> World:
     """The world of each provider in turn."""
-    if request.param == "memory":
+    kind, _, oddity = request.param.partition(" ")
+    if kind == "memory":
         return MemoryWorld()
-    return CalDAVWorld(request.getfixturevalue("radicale"), request.getfixturevalue("gateway"))
+    if kind in ("scripted", "intolerant"):
+        allowed = quirks.ALL if kind == "scripted" else frozenset()
+        return ScriptedWorld(request.getfixturevalue("scripted"), oddity, allowed)
+    server = request.getfixturevalue(kind)
+    gateway = request.getfixturevalue("gateway_to")(server)
+    if kind == "xandikos":
+        gateway.rule = lambda seen: guarded(seen, request.getfixturevalue("answer"))
+    return CalDAVWorld(server, gateway)
 
 
 @pytest.fixture
@@ -126,14 +193,35 @@ def calendar(world: World) -> RemoteCalendar:
     return world.make_calendar("Work", "Europe/Berlin")
 
 
+class Pulls:
+    """Pulls calendars as their keeper does: what was listed is known the next time."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, str]] = {}
+
+    def __call__(
+        self, provider: Provider, calendar: RemoteCalendar, since: list[ChangePage] | None = None
+    ) -> list[ChangePage]:
+        """Return all pages of a full pull, or of one that goes on from the pages of the last."""
+        if since is None:
+            self.known[calendar.remote_id] = {}
+            return self.noted(calendar, list(provider.changes(calendar, None, WINDOW)))
+        known = dict(self.known[calendar.remote_id])
+        return self.noted(calendar, list(provider.changes(calendar, since[-1].sync_token, WINDOW, lambda: known)))
+
+    def noted(self, calendar: RemoteCalendar, pages: list[ChangePage]) -> list[ChangePage]:
+        known = self.known.setdefault(calendar.remote_id, {})
+        for page in pages:
+            known |= {item.remote_id: item.etag for item in (*page.changed, *page.unreadable)}
+            for remote_id in page.removed:
+                known.pop(remote_id, None)
+        return pages
+
+
 @pytest.fixture
-def pull() -> Callable[..., list[ChangePage]]:
+def pull() -> Pulls:
     """Pull a calendar: all pages of one call."""
-
-    def pages(provider: Provider, calendar: RemoteCalendar, sync_token: str | None = None) -> list[ChangePage]:
-        return list(provider.changes(calendar, sync_token, WINDOW))
-
-    return pages
+    return Pulls()
 
 
 @pytest.fixture
