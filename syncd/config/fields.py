@@ -168,6 +168,11 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _unaliased(text: str) -> str:
+    """An address as it is asked for: webcal:// is how calendars write https://."""
+    return re.sub(r"\Awebcals?(?=://)", "https", text, flags=re.IGNORECASE)
+
+
 def _base_url(text: str) -> str:
     parts = urlsplit(_http_url(text))
     if parts.query or parts.fragment:
@@ -242,7 +247,7 @@ BlockedClient = Annotated[str, AfterValidator(_blocked_client)]
 Sender = Annotated[str, AfterValidator(_sender)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-OptionalUrl = Annotated[str, AfterValidator(lambda text: text and _http_url(text))]
+OptionalUrl = Annotated[str, AfterValidator(lambda text: text and _http_url(_unaliased(text)))]
 Origin = Annotated[str, AfterValidator(_origin)]
 Network = Annotated[str, AfterValidator(_network)]
 Rate = Annotated[

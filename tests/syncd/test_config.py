@@ -314,6 +314,12 @@ def test_an_account_needs_an_address(mistakes: Mistakes, provider: str) -> None:
     assert "is missing, for example" in message
 
 
+@pytest.mark.parametrize("written", ["webcal://dav.example/", "WebCals://dav.example/"])
+def test_the_address_of_a_feed_may_say_webcal_for_https(load: Load, written: str) -> None:
+    feed = ADA.replace("caldav", "ics").replace("https://dav.example/", written)
+    assert load(feed).freelancers["ada"].accounts["home"].url == "https://dav.example/"
+
+
 def test_a_feed_cannot_be_a_target(mistakes: Mistakes) -> None:
     feed = ADA.replace("caldav", "ics")
     assert [where for where, _ in mistakes(feed + 'target = "X"')] == ["freelancers.ada.accounts.home.target"]
