@@ -47,7 +47,6 @@ def _unpacked(chunks: Iterable[bytes], host: str) -> Iterator[bytes]:
                     member = zlib.decompressobj(_EITHER_HEADER)
                 yield member.decompress(packed, _STEP)
                 packed = member.unused_data if member.eof else member.unconsumed_tail
-        yield member.flush()  # at most what one last step had no room for
     except zlib.error as error:
         raise InvalidResponse(f"{host} sent a packed answer that can't be unpacked") from error
     if started and not member.eof:
