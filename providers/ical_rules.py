@@ -108,8 +108,8 @@ def parse_rule(written: str) -> Rule:
         week_start=_WEEKDAYS.index(_one_of({"WKST": "MO"} | parts, "WKST", _WEEKDAYS)),
         skip=_one_of({"SKIP": "OMIT"} | parts, "SKIP", ("OMIT", "BACKWARD", "FORWARD")),
     )
-    if rule.skip != "OMIT" and (rule.by_year_day or min(rule.by_month_day, default=0) < -28):
-        raise NotUnderstood("skips days that are counted from the end of a month or in a year")
+    if rule.skip != "OMIT" and rule.by_year_day:
+        raise NotUnderstood("skips days that are counted in a year")
     return rule
 
 
@@ -227,7 +227,7 @@ def _completed(rule: Rule, dtstart: datetime) -> Rule:
         rule = replace(rule, by_hour=rule.by_hour or (dtstart.hour,))
     if fine or rule.by_day or rule.by_month_day or rule.by_year_day:
         return rule
-    if rule.freq == "WEEKLY" or rule.by_week_no:
+    if rule.freq == "WEEKLY" or (rule.by_week_no and rule.freq != "DAILY"):
         return replace(rule, by_day=((0, dtstart.weekday()),))
     if rule.freq == "YEARLY":
         return replace(rule, by_month=rule.by_month or (dtstart.month,), by_month_day=(dtstart.day,))
@@ -291,13 +291,12 @@ def _month(rule: Rule, year: int, month: int) -> list[date]:
     if not rule.by_month_day:
         return [date(year, month, day) for day in range(1, length + 1)]
     days = {day if day > 0 else length + 1 + day for day in rule.by_month_day}
-    if rule.skip == "BACKWARD":
-        days = {min(day, length) for day in days}
-    last = date(year, month, length).toordinal()
-    after = (
-        [date.fromordinal(last + 1)] if rule.skip == "FORWARD" and max(days) > length and last < _LAST_ORDINAL else []
-    )
-    return [date(year, month, day) for day in sorted(days) if 1 <= day <= length] + after
+    if rule.skip == "OMIT":
+        return [date(year, month, day) for day in sorted(days) if 1 <= day <= length]
+    lowest, highest = (0, length) if rule.skip == "BACKWARD" else (1, length + 1)
+    before = date(year, month, 1).toordinal() - 1
+    moved = sorted({before + min(max(day, lowest), highest) for day in days})
+    return [date.fromordinal(day) for day in moved if 1 <= day <= _LAST_ORDINAL]
 
 
 def _month_length(year: int, month: int) -> int:
@@ -381,6 +380,7 @@ def _shut_until(rule: Rule, tick: datetime) -> datetime | None:
 
 def _within(rule: Rule, tick: datetime) -> list[datetime]:
     """Return the times of one period that lets something in."""
+    if rule.freq == "SECONDLY":
+        return [tick]
     minutes = rule.by_minute if rule.freq == "HOURLY" else (tick.minute,)
-    seconds = (tick.second,) if rule.freq == "SECONDLY" else rule.by_second
-    return [tick.replace(minute=minute, second=second) for minute, second in product(minutes, seconds)]
+    return [tick.replace(minute=minute, second=second) for minute, second in product(minutes, rule.by_second)]
