@@ -5,7 +5,10 @@ Raises ProviderError for the caller's retry table. Knows neither the store nor w
 
 from __future__ import annotations
 
-from providers.errors import AlreadyExists, ETagMismatch, NotFound
+from collections.abc import Iterable
+from dataclasses import replace
+
+from providers.errors import AlreadyExists, ETagMismatch, InvalidResponse, NotFound
 from providers.model import ConsultationEvent, EventRef, RemoteCalendar
 from providers.port import Provider
 from syncd.outbox.plan import is_as_wanted
@@ -17,8 +20,16 @@ class Vanished(Exception):
     """The event can't be had under this id (any more): deleted by hand, or its id is used up. Use a new generation."""
 
 
-def create(provider: Provider, calendar: RemoteCalendar, event: ConsultationEvent, key: str) -> EventRef:
-    """Make the event, or find the one an earlier attempt made and bring it up to date. Raises Vanished."""
+def create(
+    provider: Provider, calendar: RemoteCalendar, event: ConsultationEvent, key: str, *, earlier: Iterable[str] = ()
+) -> EventRef:
+    """Make the event, or find the one an earlier attempt made and bring it up to date. Raises Vanished.
+
+    What was made under `earlier` keys and then said to be missing is removed first, should it be there after all: a
+    server may have been wrong for a moment, and a whole calendar may come back.
+    """
+    for old in earlier:
+        remove(provider, calendar, None, old)
     try:
         return provider.create(calendar, event, key)
     except AlreadyExists:
@@ -49,17 +60,32 @@ def change(provider: Provider, ref: EventRef, event: ConsultationEvent) -> Event
 def remove(provider: Provider, calendar: RemoteCalendar, ref: EventRef | None, key: str) -> None:
     """Remove the event; without a ref, the one an unanswered attempt may have made."""
     if ref is None:
-        written = provider.find(calendar, key)
-        if written is None:
+        ref = _found(provider, calendar, key)
+        if ref is None:
             return
-        ref = written.ref
     for _ in range(_TRIES):
         try:
             provider.delete(ref, ref.etag)
             return
         except ETagMismatch:
-            try:
-                ref = provider.get(ref).ref
-            except NotFound:
-                return
+            ref = _as_it_is(provider, ref)
     raise ETagMismatch(remote_id=ref.remote_id)
+
+
+def _found(provider: Provider, calendar: RemoteCalendar, key: str) -> EventRef | None:
+    """Where the event made with this key is, whether it can be read or not."""
+    try:
+        written = provider.find(calendar, key)
+    except InvalidResponse as error:
+        if error.remote_id is None:
+            raise
+        return EventRef(calendar.remote_id, error.remote_id, key)
+    return None if written is None else written.ref
+
+
+def _as_it_is(provider: Provider, ref: EventRef) -> EventRef:
+    """The event's newest ETag; none where it can't be read or is said to be missing, so that deleting will tell."""
+    try:
+        return provider.get(ref).ref
+    except (NotFound, InvalidResponse):
+        return replace(ref, etag=None)

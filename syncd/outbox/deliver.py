@@ -43,6 +43,7 @@ class _Order:
     calendar: RemoteCalendar | None
     ref: EventRef | None
     key: str
+    earlier: tuple[str, ...]  # keys of the events that this one replaces
     event: ConsultationEvent
 
 
@@ -84,8 +85,8 @@ def _order(session: Session, item: OutboxItem, booking: Booking, event: BookingE
     ref = None
     if remote and event.remote_id:
         ref = EventRef(remote.remote_id, event.remote_id, event.uid, event.etag, event.html_link)
-    key = uid_of(booking.id, event.generation)
-    return _Order(step, item.id, booking.id, booking.revision, remote, ref, key, describe(booking))
+    *earlier, key = (uid_of(booking.id, generation + 1) for generation in range(event.generation))
+    return _Order(step, item.id, booking.id, booking.revision, remote, ref, key, tuple(earlier), describe(booking))
 
 
 def _remote(calendar: Calendar) -> RemoteCalendar:
@@ -97,7 +98,7 @@ def _act(provider: Provider, order: _Order) -> EventRef | None:
     assert order.calendar is not None
     try:
         if order.step == "create":
-            return apply.create(provider, order.calendar, order.event, order.key)
+            return apply.create(provider, order.calendar, order.event, order.key, earlier=order.earlier)
         if order.step == "change" and order.ref is not None:
             return apply.change(provider, order.ref, order.event)
         apply.remove(provider, order.calendar, order.ref, order.key)
@@ -111,16 +112,17 @@ def _record(delivery: Delivery, order: _Order, ref: EventRef | None) -> bool:
     with delivery.store.write() as session:
         leases.hold(session, delivery.account_id, delivery.owner, delivery.clock())
         event = session.get_one(BookingEvent, order.booking_id)
-        if event.calendar_id:
-            spans = own_spans(event, event.booking)
-            pulls.drop_spans_of_event(session, event.calendar_id, order.booking_id, spans)
-            session.get_one(Calendar, event.calendar_id).next_pull_at = delivery.clock()  # see it come back
+        places, before = {event.remote_id or "", ref.remote_id if ref else ""}, own_spans(event, event.booking)
         if ref is None:
             _renew(event)
             done = order.step == "remove" and event.booking.state not in OWNING_STATES
         else:
             _note_written(event, order, ref)
             done = True
+        if event.calendar_id:
+            left = before - own_spans(event, event.booking)
+            pulls.drop_spans_of_events(session, event.calendar_id, places, left)
+            session.get_one(Calendar, event.calendar_id).next_pull_at = delivery.clock()  # see it come back
         pulls.bump_availability(session, event.booking.freelancer_id)
         if done:
             outbox.settle(session, order.item_id, order.revision)

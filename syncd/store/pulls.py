@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from syncd.store.models import Booking, BookingEvent, BusySpan, Event, Freelancer
@@ -34,8 +34,14 @@ def _chunks(ids: Iterable[str]) -> Iterable[Sequence[str]]:
 
 
 def known_etags(session: Session, calendar_id: str, generation: int) -> dict[str, str]:
-    """Remote id → ETag of all that is in the store of a generation."""
-    rows = select(Event.remote_id, Event.etag).where(Event.calendar_id == calendar_id, Event.generation == generation)
+    """Remote id → ETag of all that is in the store of a generation.
+
+    What couldn't be understood has none, so that it is read anew whenever all is compared: a server may show tomorrow
+    what it refuses today, and we may understand more.
+    """
+    unread = func.json_array_length(Event.quarantined) > 0
+    rows = select(Event.remote_id, case((unread, ""), else_=Event.etag).label("etag"))
+    rows = rows.where(Event.calendar_id == calendar_id, Event.generation == generation)
     return {row.remote_id: row.etag for row in session.execute(rows)}
 
 
@@ -121,7 +127,9 @@ def load_rows(session: Session, calendar_id: str, generation: int, remote_ids: S
 
 def _as_row(session: Session, event: Event) -> EventRow:
     spans = session.execute(
-        select(BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id).where(BusySpan.event_id == event.id)
+        select(BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id)
+        .where(BusySpan.event_id == event.id)
+        .order_by(BusySpan.starts_at, BusySpan.ends_at)
     ).all()
     booking_id = spans[0].booking_id if spans else None
     return EventRow(
@@ -140,13 +148,9 @@ def drop_generations(session: Session, calendar_id: str, keep: int) -> None:
     session.execute(delete(Event).where(Event.calendar_id == calendar_id, Event.generation != keep))
 
 
-def drop_spans_of_event(session: Session, calendar_id: str, booking_id: str, spans: Set[Span]) -> None:
-    """Forget these spans of our event: it was written anew, and the booking itself blocks. What else it had stays."""
-    ours = (
-        select(Event.id)
-        .join(BookingEvent, or_(BookingEvent.remote_id == Event.remote_id, BookingEvent.uid == Event.uid))
-        .where(Event.calendar_id == calendar_id, BookingEvent.booking_id == booking_id)
-    )
+def drop_spans_of_events(session: Session, calendar_id: str, remote_ids: Set[str], spans: Set[Span]) -> None:
+    """Forget spans that our event has left, as far as they are known of it: what else it had stays, copies too."""
+    ours = select(Event.id).where(Event.calendar_id == calendar_id, Event.remote_id.in_(remote_ids))
     for start, end in spans:
         session.execute(
             delete(BusySpan).where(

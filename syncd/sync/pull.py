@@ -82,6 +82,7 @@ class _Target:
     choices: Choices
     sync_every: timedelta
     window: Window
+    expanded_until_at: datetime | None  # series that are known already are expanded as far as this
 
 
 def pull_window(now: datetime, keep_busy_for: timedelta) -> Window:
@@ -135,6 +136,7 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
             choices=Choices.of(account),
             sync_every=timedelta(seconds=account.sync_every_seconds),
             window=pull_window(now, pull.settings.keep_busy_for),
+            expanded_until_at=calendar.expanded_until_at,
         )
 
 
@@ -217,8 +219,9 @@ def _known(pull: Pull, target: _Target) -> dict[str, str]:
 
 
 def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
+    target = _as_far_as_the_rest(target)
     plan = plan_pull(_known(pull, target), pages)
-    rows = _rows(pull, target, plan)
+    rows = _news(pull, target, _rows(pull, target, plan))
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
         now = pull.clock()
@@ -240,6 +243,20 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
     return PullReport(target.remote.name, full=full, changed=len(rows), removed=len(plan.removals))
 
 
+def _as_far_as_the_rest(target: _Target) -> _Target:
+    """What changed is expanded no further than what didn't, so that the next days are added to all alike."""
+    until = target.expanded_until_at or target.window.end_at
+    return replace(target, window=Window(target.window.start_at, min(until, target.window.end_at)))
+
+
+def _news(pull: Pull, target: _Target, rows: list[EventRow]) -> list[EventRow]:
+    """Leave out what can't be understood and is stored just so: it is read again at every comparison."""
+    doubtful = {row.remote_id for row in rows if row.quarantined}
+    with pull.store.read() as session:
+        same = pulls.load_rows(session, target.calendar_id, target.generation, doubtful)
+    return [row for row in rows if row not in same]
+
+
 def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[ChangePage]) -> PullReport:
     new = target.generation + 1
     with pull.store.write() as session:
@@ -249,20 +266,23 @@ def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[Cha
     drifted: list[EventRow] = []
     token: str | None = None
     for page in pages:
-        rows = _store_page(pull, target, new, page)
-        listed |= {row.remote_id for row in rows}
+        rows = _store_page(pull, target, new, page, listed)
         drifted += [row for row in rows if row.booking_id]
         token = page.sync_token
         pull.progress(len(listed), page.total)
     return _swap(pull, target, started_at, new, listed, drifted, token)
 
 
-def _store_page(pull: Pull, target: _Target, generation: int, page: ChangePage) -> list[EventRow]:
-    """Write one page into the generation that grows."""
-    rows = _rows(pull, target, plan_pull({}, [page]))
+def _store_page(pull: Pull, target: _Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:
+    """Write one page into the generation that grows; what a later page takes back of what was `listed` goes."""
+    plan = plan_pull(dict.fromkeys(listed.intersection(page.removed), ""), [page])
+    rows = _rows(pull, target, plan)
     with pull.store.write() as session:
         _hold(pull, session, target)
         pulls.put_events(session, target.calendar_id, generation, rows)
+        pulls.drop_events(session, target.calendar_id, generation, plan.removals)
+    listed |= {row.remote_id for row in rows}
+    listed -= plan.removals
     return rows
 
 

@@ -32,7 +32,7 @@ from syncd.store import leases, pulls
 from syncd.store.models import OWNING_STATES, Booking, BusySpan, Calendar, Event, OutboxItem
 from syncd.sync.pull import pull_window
 
-__all__ = ["AtMemory", "AtRadicale", "Days"]
+__all__ = ["AtMemory", "AtRadicale", "Days", "Hostile", "Mischief", "Turn"]
 
 OURS = re.compile(r"(bkg_[a-z2-7]+)-\d+")
 FAILURES = (
