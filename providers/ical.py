@@ -171,7 +171,7 @@ def _stamp(line: Line, written: str, zones: Zones) -> _Stamp:
     if not isinstance(read_moment(written, UTC), datetime):
         return _Stamp(";VALUE=DATE", written)
     tzid = line.params.get("TZID", "")
-    if not tzid or written.endswith("Z"):
+    if written.endswith("Z") or not (tzid or ("TZID" in line.params and tzid in zones.definitions)):
         return _Stamp("", written)
     name = zones.name(tzid)
     return _Stamp("", f"{written}Z") if name == "UTC" else _Stamp(f";TZID={name}", written)

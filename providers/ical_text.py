@@ -118,6 +118,10 @@ def _close(stack: list[Component], name: str) -> None:
             stack[depth].closed = True
             _leave(stack, depth)
             return
+    if name == "VCALENDAR":
+        # It ends one in which another began, which ended before.
+        wrapping = (part for part in reversed(stack[0].parts) if part.name == name and not part.closed)
+        next(wrapping, stack[0]).closed = True
 
 
 def _leave(stack: list[Component], depth: int) -> None:

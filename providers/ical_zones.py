@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from providers.ical_rules import parse_rule, starts
 from providers.ical_text import Component, Line, parse
-from providers.ical_values import NotUnderstood, read_moment, read_offset
+from providers.ical_values import NotUnderstood, read_moment, read_offset, shift
 from providers.zone_names import iana_name as iana_name
 from providers.zone_names import suffix_name as suffix_name
 
@@ -96,7 +96,12 @@ def canonical(component: Component) -> tuple[str, tuple[str, ...]]:
         raise NotUnderstood("has lost an END")
     if len({line.value for line in component.every("TZID")}) > 1:
         raise NotUnderstood("has several names")
-    body = [line for part in component.parts for line in _observance_lines(part)]
+    body = tuple(line for part in component.parts for line in _observance_lines(part))
+    return _renamed(body)
+
+
+@lru_cache(maxsize=256)
+def _renamed(body: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     tzid = "X-SYNCD-" + sha256("\n".join(body).encode()).hexdigest()[:16]
     lines = ("BEGIN:VTIMEZONE", f"TZID:{tzid}", *body, "END:VTIMEZONE")
     defined("\r\n".join(lines))
@@ -153,11 +158,12 @@ def defined(vtimezone: str) -> DefinedZone:
 def _onsets(part: Component) -> Iterator[Onset]:
     values = {line.name: line.value for line in part.lines}
     before, after = read_offset(values["TZOFFSETFROM"]), read_offset(values["TZOFFSETTO"])
+    offsets = int(before.total_seconds()), int(after.total_seconds())
     begin = _wall(values["DTSTART"])
     walls = {begin} | {_wall(moment) for line in part.every("RDATE") for moment in _moments(line)}
     for line in part.every("RRULE"):
         walls.update(_ruled(line.value, begin, before))
-    yield from (Onset(_seconds(wall - before), *(int(o.total_seconds()) for o in (before, after))) for wall in walls)
+    yield from (Onset(_seconds(wall) - offsets[0], *offsets) for wall in walls)
 
 
 def _wall(written: str) -> datetime:
@@ -168,9 +174,12 @@ def _wall(written: str) -> datetime:
 def _ruled(written: str, begin: datetime, before: timedelta) -> Iterator[datetime]:
     """Yield the onsets of a rule as wall times carried in UTC; its UNTIL is in UTC, or local as Exchange writes it."""
     rule = parse_rule(written)
+    if rule.freq not in ("YEARLY", "MONTHLY"):
+        raise NotUnderstood("changes its offset too often")
     last = _HORIZON
     if rule.until:
-        last = _wall(rule.until) + (before if rule.until.endswith("Z") else timedelta(0))
+        last = shift(_wall(rule.until), before if rule.until.endswith("Z") else timedelta(0))
+    # No more than a few thousand steps: a rule of years or months ends at the horizon.
     found = list(islice(starts(rule, begin, first=max(begin, _SINCE), last=min(last, _HORIZON)), _MAX_ONSETS + 1))
     if len(found) > _MAX_ONSETS:
         raise NotUnderstood("changes its offset too often")

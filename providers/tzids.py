@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
-from providers.ical_rules import TooManyInstances
 from providers.ical_text import Component, unescaped
 from providers.ical_values import NotUnderstood, named
 from providers.ical_zones import canonical, defined, fixed, zone_named
@@ -32,6 +31,7 @@ class Zones:
 
     definitions: dict[str, list[Component]]
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _names: dict[str, str | NotUnderstood] = field(default_factory=dict)
 
     @classmethod
     def of(cls, calendars: Sequence[Component]) -> Zones:
@@ -44,7 +44,17 @@ class Zones:
 
     def name(self, tzid: str) -> str:
         """Return the name a skeleton uses for a TZID. Raises NotUnderstood."""
-        tzid = _tzid(tzid)
+        if tzid not in self._names:
+            try:
+                self._names[tzid] = self._find(_tzid(tzid))
+            except NotUnderstood as error:
+                self._names[tzid] = error
+        found = self._names[tzid]
+        if isinstance(found, NotUnderstood):
+            raise NotUnderstood(str(found))
+        return found
+
+    def _find(self, tzid: str) -> str:
         known = iana_name(tzid)
         if known is not None and (tzid not in self.definitions or not _ABBREVIATION.fullmatch(tzid)):
             return known
@@ -70,10 +80,7 @@ class Zones:
         if len(located) == 1 and (known := located.pop()):
             return known
         with named("The VTIMEZONE of the event"):
-            try:
-                found = {defined("\r\n".join(lines)).onsets: (name, lines) for name, lines in map(canonical, zones)}
-            except TooManyInstances as error:
-                raise NotUnderstood("changes its offset too often") from error
+            found = {defined("\r\n".join(lines)).onsets: (name, lines) for name, lines in map(canonical, zones)}
             if len(found) > 1:
                 raise NotUnderstood("is there twice, and the two differ")
         [(name, lines)] = found.values()
