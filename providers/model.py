@@ -124,11 +124,15 @@ class ChangePage:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a calendar holds now that may concern a span of time: whole series, some of which may lie elsewhere."""
+    """What a calendar holds now that may concern a span of time: whole series, some of which may lie elsewhere.
+
+    Where it isn't `complete`, the server may have left out series: what was pulled last counts as well.
+    """
 
     calendar: str
     events: tuple[RemoteEvent, ...]
     unreadable: tuple[Unreadable, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ Reading
 - A full pull (`sync_token=None`) lists every resource once and ends with a sync token if `capabilities.incremental`.
 - A pull with that token lists what was created, changed or removed since, and nothing else when nothing was.
 - A pull that is told what is `known` and has no token compares all there is with that: it lists the difference alone.
+  Where there are no tokens, or none that can stand alone, every later pull is such a one.
 - Pages may be empty; only the last one carries the sync token.
-- A token the server doesn't know raises `SyncTokenInvalid`, at the first page, before anything is listed.
+- A token the server doesn't know raises `SyncTokenInvalid`, at the first page, before anything is listed; where the
+  server takes any, what was removed is found when all is compared, if not at once.
 - Changes that happen during a pull are in it or in the next one, never in neither.
 - What no longer holds an event is in `removed`, as if it were gone.
 - What can't be understood is in `unreadable` and the rest is listed all the same.
 - No title, description, location or foreign attendee is in any page.
-- `look` lists, for each calendar, whatever may have an instance in the span asked about, as it is now.
+- `look` lists, for each calendar, whatever may have an instance in the span asked about, as it is now; where it can't
+  be sure of that in a few requests, it says that it isn't complete.
 - `probe` says how changes of a calendar are found and what may be done in it; it writes nothing, unless it is given a
   time for a trial: then a throwaway series stands there for a moment, and is gone again whatever happens.
 - A calendar that is gone raises `NotFound`; a wrong password raises `GrantRevoked`.
@@ -26,7 +29,8 @@ Writing
 - `delete` removes the event; of one that isn't there it succeeds.
 - `delete` with a stale ETag raises `ETagMismatch` and changes nothing.
 - In a calendar that is gone there is nothing: `find` returns None, `delete` succeeds, all else raises `NotFound`.
-- No call notifies anyone.
+- No call notifies anyone: no organizer and no attendee is written, and for those whom a person added the server is
+  asked to keep silent.
 - Every call is safe to send again when its answer was lost.
 
 Everything raised is a `ProviderError`. Calls block; an instance is used by one thread at a time.

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NoReturn
 
 from caldav.lib import error as dav
 
@@ -63,6 +64,11 @@ class CalDAVProvider:
     def capabilities(self) -> Capabilities:
         """What the account's server can do: incremental until a calendar list or a pull has shown otherwise."""
         return Capabilities(incremental=self._incremental, preconditions=True)
+
+    @property
+    def quirks_seen(self) -> frozenset[Quirk]:
+        """What showed of its server's quirks so far."""
+        return frozenset(self._server.seen)
 
     def close(self) -> None:
         """Close the connections."""
@@ -126,14 +132,14 @@ class CalDAVProvider:
         return self._configured | (self._discovered or frozenset())
 
     def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]:
-        """Ask each calendar what lies in the window, whole series; the server alone decides what it finds."""
+        """Find what lies in the window, whole series; at most six requests a calendar, if all are answered."""
         return [self._look(calendar, window) for calendar in calendars]
 
     def _look(self, calendar: RemoteCalendar, window: Window) -> Glance:
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            batch = reading.looked_at(self._server, calendar.remote_id, window)
+            batch, complete = reading.looked_at(self._server, calendar, window)
             events, unreadable, _ = self._reduced(batch)
-        return Glance(calendar.remote_id, events, unreadable)
+        return Glance(calendar.remote_id, events, unreadable, complete)
 
     def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
         """Find out what the server does with this calendar; with a time for it, by writing there too."""
@@ -167,7 +173,7 @@ class CalDAVProvider:
             except dav.DAVError as error:
                 self._explain_refused_creation(calendar.remote_id, idempotency_key, url, error)
                 raise
-            stored = self._read_back(url, said, event)
+            stored = self._read_back(url, said, event, careful=careful)
             if careful and not _holds(stored, event):
                 raise AlreadyExists("another event was written there at the same moment")
             return EventRef(calendar.remote_id, url, idempotency_key, stored.etag)
@@ -176,6 +182,7 @@ class CalDAVProvider:
         """Raise what a refusal means if it can be told; 412 is also used for bad data, 409 for a missing calendar."""
         if leaf_of(error) is AlreadyExists and error.preconditions:
             raise AlreadyExists("the server has this UID under another address") from error
+        self._explain_refused_data(error)
         if error.status not in _MAY_MEAN_THERE:
             return
         if self._appears(url):
@@ -185,14 +192,19 @@ class CalDAVProvider:
             raise AlreadyExists("the server has this UID under another address") from error
         if error.status == 409:
             raise NotFound("the calendar is gone") from error
-        self._explain_412(error)
+        if error.status == 412:
+            self._raise_refused_data(error)
 
-    def _explain_412(self, error: dav.DAVError) -> None:
-        """Raise `Unsupported` for a 412 that isn't about what is there."""
-        if error.status == 412 and quirks.OTHER_412 in self._server.quirks:
+    def _explain_refused_data(self, error: dav.DAVError) -> None:
+        """Raise `Unsupported` where the server names what it dislikes about the event, whatever the status."""
+        if wire.REFUSED_DATA.intersection(error.preconditions):
+            self._raise_refused_data(error)
+
+    def _raise_refused_data(self, error: dav.DAVError) -> NoReturn:
+        if error.status == 412:
             self._server.tolerate(quirks.OTHER_412)
-            named = ", ".join(error.preconditions) or "HTTP 412"
-            raise Unsupported(f"the server refuses the event: {named}") from error
+        named = ", ".join(name.rpartition("}")[2] for name in error.preconditions) or f"HTTP {error.status}"
+        raise Unsupported(f"the server refuses the event: {named}") from error
 
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
         """Change the fields that are ours; raise `ETagMismatch` if the event isn't as `if_match` knew it."""
@@ -202,8 +214,9 @@ class CalDAVProvider:
             try:
                 said = self._server.put(current.url, changed, self._server.condition(current.etag))
             except dav.DAVError as error:
-                if error.preconditions or self._is_still(current):
-                    self._explain_412(error)
+                self._explain_refused_data(error)
+                if error.status == 412 and self._is_still(current):
+                    self._raise_refused_data(error)
                 raise
             stored = self._read_back(current.url, said, event)
             return EventRef(ref.calendar, ref.remote_id, ref.uid, stored.etag, ref.html_link)
@@ -212,14 +225,14 @@ class CalDAVProvider:
         now = self._server.get(resource.url)
         return now is not None and self._server.is_same(now.etag, resource.etag)
 
-    def _read_back(self, url: str, said: str | None, event: ConsultationEvent) -> Resource:
-        """Return what stands where we wrote; what the server said of it may not be so.
+    def _read_back(self, url: str, said: str | None, event: ConsultationEvent, *, careful: bool = False) -> Resource:
+        """Return what stands where we wrote; the ETag the server said may be that of something else.
 
         Raises `Unavailable` where nothing is shown: the write can be sent again.
         """
         if said is None:
             self._server.tolerate(quirks.NO_ETAG_ON_PUT)
-        elif not self._server.quirks & {quirks.OTHER_ETAG_ON_PUT, quirks.IF_NONE_MATCH_IGNORED}:
+        elif not careful and quirks.OTHER_ETAG_ON_PUT not in self._server.quirks:
             return Resource(url, said, "")
         stored = self._server.get(url)
         for pause in self._patience():

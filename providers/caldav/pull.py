@@ -86,7 +86,7 @@ def _since_mark(server: Server, calendar: str, token: str, known: Known | None) 
     if known is None:
         raise SyncTokenInvalid("the calendar changed, and nothing is known to compare it with", calendar=calendar)
     before = known()
-    return _compared(server, Listing(_etags(server, calendar), frozenset(), mark, complete=True), before)
+    return _compared(server, Listing(members(server, calendar), frozenset(), mark, complete=True), before)
 
 
 def _since_token(server: Server, calendar: str, token: str, known: Known | None) -> Listing:
@@ -144,7 +144,7 @@ def everything(server: Server, calendar: str) -> Listing:
 def by_etags(server: Server, calendar: str) -> Listing:
     """List everything by a PROPFIND; the mark is taken first, so that it is never newer than what is listed."""
     mark = _mark(server, calendar)
-    return Listing(_etags(server, calendar), frozenset(), mark, complete=True)
+    return Listing(members(server, calendar), frozenset(), mark, complete=True)
 
 
 def _refused(server: Server, error: dav.DAVError, statuses: frozenset[int], quirk: quirks.Quirk) -> None:
@@ -164,14 +164,14 @@ def _mark(server: Server, calendar: str) -> str | None:
     return CTAG + mark
 
 
-def _etags(server: Server, calendar: str) -> dict[str, str | None]:
+def members(server: Server, calendar: str) -> dict[str, str | None]:
     """Return the ETags of all there is; raise `InvalidResponse` if the server says that it tells only some of them."""
     rows = server.propfind(calendar, _LISTED, depth=1)
     if any(row.status == 507 for row in rows):
         raise InvalidResponse("the server lists only a part of the calendar", calendar=calendar)
-    members: dict[str, str | None] = {}
-    _fold(server, rows, calendar, members, set())
-    return members
+    listed: dict[str, str | None] = {}
+    _fold(server, rows, calendar, listed, set())
+    return listed
 
 
 def _synced(server: Server, calendar: str, token: str) -> Listing | None:
@@ -219,8 +219,5 @@ def _same_place(one: str, other: str) -> bool:
 
 
 def _is_member(server: Server, row: wire.Row, calendar: str) -> bool:
-    if row.url.endswith("/"):
-        return False
-    if quirks.ITSELF_LISTED in server.quirks:
-        return not (_same_place(row.url, calendar) or elements.Collection.tag in row.names(elements.ResourceType))
-    return True
+    itself = quirks.ITSELF_LISTED in server.quirks and _same_place(row.url, calendar)
+    return not (row.url.endswith("/") or itself)

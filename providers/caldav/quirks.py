@@ -48,7 +48,7 @@ NO_SLASH = Quirk(
     "no-slash",
     "Fastmail, Robur, older Zimbra",
     "it writes addresses of collections without the slash at their end",
-    "The same calendar must have one remote id, and addresses below it are made from it.",
+    "The same calendar must have one remote id; and a folder in a calendar must not be taken for an event.",
 )
 ENCODED_TWICE = Quirk(
     "encoded-twice",
@@ -111,7 +111,7 @@ REPEATED_CHANGES = Quirk(
 ITSELF_LISTED = Quirk(
     "itself-listed",
     "DAViCal, Zimbra",
-    "it lists the calendar itself, or folders in it, among what is in the calendar, without a slash",
+    "it lists the calendar itself, without a slash, among what changed in it",
     "A calendar is no event of its own.",
 )
 NO_ETAGS = Quirk(
@@ -154,7 +154,8 @@ MISSED_BY_TIME = Quirk(
     "missed-by-time",
     "Xandikos (moved overrides, RDATE), sabre/dav (RDATE, far weekly rules), Cyrus, OX (beyond a year), Bedework",
     "asked for a span of time, it leaves out events that lie there",
-    "Unless a trial showed that the server finds by time, a look reads the calendar whole.",
+    "Unless a trial showed that the server finds by time, a small calendar is read whole for a look, and the look at a "
+    "large one says that it may lack something.",
 )
 
 # What we write
@@ -227,4 +228,7 @@ ZONES_LOST = Quirk(
     "Times are written in UTC (providers.ical_write).",
 )
 
-ALL: frozenset[Quirk] = frozenset(value for value in list(globals().values()) if isinstance(value, Quirk))
+AVOIDED: frozenset[Quirk] = frozenset({END_WANTED, ZONES_LOST})
+"""Those for which nothing has to be allowed, as what is written never meets them."""
+
+ALL: frozenset[Quirk] = frozenset(value for value in list(globals().values()) if isinstance(value, Quirk)) - AVOIDED

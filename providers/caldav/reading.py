@@ -13,13 +13,14 @@ from caldav.elements import cdav
 from caldav.lib import error as dav
 
 from providers import ical
-from providers.caldav import quirks, wire
+from providers.caldav import pull, quirks, wire
 from providers.caldav.pull import Listing
 from providers.caldav.server import Resource, Server
 from providers.errors import InvalidResponse
-from providers.model import Unreadable, Window
+from providers.model import RemoteCalendar, Unreadable, Window
 
 BATCH = 100
+LOOK_WHOLE = 500
 _MULTIGET_FAILED = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422, 500, 501, 507})
 
 
@@ -59,7 +60,26 @@ def _settled(batch: Batch) -> Batch:
     return batch
 
 
-def looked_at(server: Server, calendar: str, window: Window) -> Batch:
+def looked_at(server: Server, calendar: RemoteCalendar, window: Window) -> tuple[Batch, bool]:
+    """Return what may lie in a window, and whether that is all.
+
+    Servers leave out events when asked for a span of time. Where a trial hasn't shown that this one doesn't, a calendar
+    of up to LOOK_WHOLE resources is read whole; of a larger one, what the server finds is all that is told.
+    """
+    finds = calendar.probe is not None and calendar.probe.finds_by_time
+    if finds or quirks.MISSED_BY_TIME not in server.quirks:
+        return _found_by_time(server, calendar.remote_id, window), True
+    members = pull.members(server, calendar.remote_id)
+    if len(members) > LOOK_WHOLE:
+        return _found_by_time(server, calendar.remote_id, window), False
+    whole = Batch()
+    for batch in batches(server, calendar.remote_id, pull.Listing(members, frozenset(), None, complete=True)):
+        whole.found += batch.found
+        whole.unreadable += batch.unreadable
+    return whole, True
+
+
+def _found_by_time(server: Server, calendar: str, window: Window) -> Batch:
     """Return what the server finds in a window; what it names without a text is asked for by itself."""
     listed = {row.url: row for row in server.query(calendar, wire.within(window))}
     read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}

@@ -21,8 +21,8 @@ from caldav.elements import cdav, dav, ical
 from caldav.elements.base import BaseElement
 
 from providers.errors import InvalidResponse
-from providers.ical_zones import iana_name, suffix_name
 from providers.model import RemoteCalendar, Window
+from providers.zone_names import iana_name, suffix_name
 
 
 class TimeZoneId(BaseElement):
@@ -62,6 +62,13 @@ ACCOUNT_PROPERTIES: tuple[type[BaseElement], ...] = (
 ETAG: tuple[type[BaseElement], ...] = (dav.GetEtag,)
 UNAUTHENTICATED = "{DAV:}unauthenticated"
 SYNC_COLLECTION = dav.SyncCollection.tag
+REFUSED_DATA = frozenset(
+    f"{{urn:ietf:params:xml:ns:caldav}}{name}"
+    for name in (
+        *("valid-calendar-data", "valid-calendar-object-resource", "supported-calendar-component"),
+        *("supported-calendar-data", "max-resource-size", "min-date-time", "max-date-time"),
+    )
+)  # RFC 4791 §5.3.2.1
 _DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
 _TEXT_MARK = "text-sha256-"
 _WRITING = {"{DAV:}all", "{DAV:}write", "{DAV:}write-content", "{DAV:}bind"}

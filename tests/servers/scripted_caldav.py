@@ -11,6 +11,7 @@ import itertools
 import re
 import threading
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import md5
@@ -123,6 +124,7 @@ class ScriptedServer:
             self.seen: list[Request] = []
             self.mailed: list[str] = []
             self.losing = False
+            self.meanwhile: Callable[[Request], None] = lambda _request: None
             self._not_shown: dict[tuple[str, str], Resource | None] = {}
 
     def plays(self, name: str) -> bool:
@@ -145,6 +147,12 @@ class ScriptedServer:
             held.resources[name] = Resource(text, self._next())
             held.gone.pop(name, None)
 
+    def put_as_client(self, calendar: str, name: str, text: str) -> int:
+        """Ask for a write as a client over HTTP does, and return the status."""
+        with self._lock:
+            request = Request("PUT", "", {}, text.encode())
+            return self._put(request, self.calendars[calendar.lower()], name).status
+
     def remove(self, calendar: str, name: str) -> None:
         with self._lock:
             held = self.calendars[calendar.lower()]
@@ -165,6 +173,7 @@ class ScriptedServer:
         """Answer a request; None cuts the connection."""
         with self._lock:
             self.seen.append(request)
+            self.meanwhile(request)
             answer = self._unless_stranger(request) or self._dispatch(request)
             if self.losing and request.method in ("PUT", "DELETE") and answer.status < 300:
                 self.losing = False
