@@ -38,7 +38,8 @@ def busy_in_file(file: CalendarFile, windows: Sequence[Window], tz: str, choices
 
 
 def _unreadable(event: RemoteEvent, reason: str) -> Unreadable:
-    return Unreadable(event.remote_id, event.etag, reason, event.series_id)
+    first = event.skeleton.partition("BEGIN:VEVENT")[2].partition("DTSTART")[2].partition("\r\n")[0]
+    return Unreadable(event.remote_id, event.etag, reason, event.series_id, first.rpartition(":")[2] or None)
 
 
 def _clipped(spans: Iterable[Span], window: Window) -> tuple[Span, ...]:
