@@ -17,6 +17,7 @@ from providers.ical_values import NotUnderstood, read_moment, shift
 
 MAX_STEPS = 400_000
 
+_TOO_OFTEN = "The recurrence rule fires too often to be followed."
 _UNITS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 _COARSE = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 _SPANS = {"WEEKLY": 7 * 86_400, "DAILY": 86_400} | _UNITS
@@ -188,14 +189,17 @@ def starts(
     All three share one zone. The search begins next to `first`, unless a COUNT has to be counted from DTSTART. Raises
     TooManyInstances where that takes more than `limit` steps.
     """
-    rule, last = _counted_out(rule, dtstart, last)
+    if _steps_evenly(rule):
+        rule, last = _counted_out(rule, dtstart, last)
+        if (last - max(first, dtstart)).total_seconds() > limit * _SPANS[rule.freq] * rule.interval:
+            raise TooManyInstances(_TOO_OFTEN)
     full = _completed(rule, dtstart)
     left = rule.count if rule.count is not None else -1
     steps, previous = 0, None
     for looked_at, period in _periods(full, dtstart, first, last):
         steps += looked_at + len(period)
         if steps > limit:
-            raise TooManyInstances("The recurrence rule fires too often to be followed.")
+            raise TooManyInstances(_TOO_OFTEN)
         for start in _at_positions(full, period):
             if start > last or left == 0:
                 return
@@ -206,9 +210,13 @@ def starts(
                     yield start
 
 
+def _steps_evenly(rule: Rule) -> bool:
+    return rule.freq in _SPANS and not any(getattr(rule, name) for name in _FIELDS.values())
+
+
 def _counted_out(rule: Rule, dtstart: datetime, last: datetime) -> tuple[Rule, datetime]:
     """Turn the COUNT of a rule that only steps on evenly into the end of the search."""
-    if rule.count is None or rule.freq not in _SPANS or any(getattr(rule, name) for name in _FIELDS.values()):
+    if rule.count is None:
         return rule, last
     lasts = _SPANS[rule.freq] * rule.interval * (rule.count - 1)
     if lasts < (last - dtstart).total_seconds():
@@ -254,7 +262,7 @@ def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> 
     for offered in _day_periods(rule, dtstart.date(), first.date(), last.date()):
         days = [day for day in offered if _passes(rule, day)]
         if len(days) * len(times) > MAX_STEPS:
-            raise TooManyInstances("The recurrence rule fires too often to be followed.")
+            raise TooManyInstances(_TOO_OFTEN)
         zone = dtstart.tzinfo
         found = [datetime(day.year, day.month, day.day, *at, tzinfo=zone) for day in days for at in times]
         yield 1 + len(offered), found
@@ -277,7 +285,7 @@ def _day_periods(rule: Rule, dtstart: date, first: date, last: date) -> Iterator
     elif rule.freq == "WEEKLY":
         monday = dtstart.toordinal() - (dtstart.weekday() - rule.week_start) % 7
         for number in _steps(monday, first.toordinal(), last.toordinal(), 7 * rule.interval):
-            yield [date.fromordinal(day) for day in range(max(number, 1), min(number + 7, _LAST_ORDINAL + 1))]
+            yield _on_weekdays(rule, max(number, 1), min(number + 6, _LAST_ORDINAL))
     else:
         for number in _steps(dtstart.toordinal(), first.toordinal(), last.toordinal(), rule.interval):
             yield [date.fromordinal(number)]
@@ -289,7 +297,8 @@ def _month(rule: Rule, year: int, month: int) -> list[date]:
         return []
     length = _month_length(year, month)
     if not rule.by_month_day:
-        return [date(year, month, day) for day in range(1, length + 1)]
+        begin = date(year, month, 1).toordinal()
+        return _on_weekdays(rule, begin, begin + length - 1)
     days = {day if day > 0 else length + 1 + day for day in rule.by_month_day}
     if rule.skip == "OMIT":
         return [date(year, month, day) for day in sorted(days) if 1 <= day <= length]
@@ -297,6 +306,12 @@ def _month(rule: Rule, year: int, month: int) -> list[date]:
     before = date(year, month, 1).toordinal() - 1
     moved = sorted({before + min(max(day, lowest), highest) for day in days})
     return [date.fromordinal(day) for day in moved if 1 <= day <= _LAST_ORDINAL]
+
+
+def _on_weekdays(rule: Rule, first: int, last: int) -> list[date]:
+    """Return the days between two ordinals, both included, that BYDAY allows as far as it names weekdays."""
+    wanted = {weekday for _, weekday in rule.by_day}
+    return [date.fromordinal(day) for day in range(first, last + 1) if not wanted or (day - 1) % 7 in wanted]
 
 
 def _month_length(year: int, month: int) -> int:
