@@ -81,14 +81,25 @@ class Timed:
 
 
 def timed(calendars: Sequence[Component], zones: Zones, own_addresses: frozenset[str]) -> Iterator[Timed]:
-    """Yield every VEVENT of these VCALENDARs, reduced."""
+    """Yield every VEVENT of these VCALENDARs, reduced, and what is left of those whose BEGIN was lost."""
     own = frozenset(map(_address, own_addresses))
+    for calendar in calendars:
+        yield from _without_begin(calendar)
     for event in (event for calendar in calendars for event in calendar.parts_named("VEVENT")):
         uid, start = _uid(event), _shown_start(event)
         try:
             yield Timed(uid, start, tuple(_timing(event, zones, own)))
         except (NotUnderstood, TooManyInstances) as error:
             yield Timed(uid, start, reason=str(error))
+
+
+def _without_begin(calendar: Component) -> Iterator[Timed]:
+    """Yield what is left of events whose lines stand in the calendar itself."""
+    starts, uids = calendar.every("DTSTART"), calendar.every("UID")
+    for number, start in enumerate(starts):
+        event = Component("VEVENT", [start, *uids[number : number + 1]])
+        uid = _uid(event) if len(uids) == len(starts) else ""
+        yield Timed(uid, _shown_start(event), reason="The event has lost its beginning (BEGIN:VEVENT).")
 
 
 def read_written(text: str | bytes, ref: EventRef, tz: str = "UTC") -> WrittenEvent:
@@ -203,6 +214,8 @@ def _span(event: Component, zones: Zones) -> Iterator[str]:
                 raise NotUnderstood("is before DTSTART")
         yield end.line("DTEND")
     elif duration is not None:
+        if event.first("REPEAT") is not None:
+            raise NotUnderstood("An alarm in the event has lost its beginning (BEGIN:VALARM).")
         with named("DURATION"):
             read_length(duration.value.strip().upper())
         yield f"DURATION:{duration.value.strip().upper()}"

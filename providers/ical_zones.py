@@ -94,6 +94,8 @@ def canonical(component: Component) -> tuple[str, tuple[str, ...]]:
     """Reduce a VTIMEZONE to what defines it: its TZID, made of the content, and its lines. Raises NotUnderstood."""
     if not all(part.closed for part in (component, *component.parts)):
         raise NotUnderstood("has lost an END")
+    if component.first("TZOFFSETTO") is not None:
+        raise NotUnderstood("has lost a BEGIN")
     if len({line.value for line in component.every("TZID")}) > 1:
         raise NotUnderstood("has several names")
     body = tuple(line for part in component.parts for line in _observance_lines(part))
