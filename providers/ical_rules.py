@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 
 from providers.errors import InvalidResponse
@@ -258,14 +258,12 @@ def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> 
     if rule.freq in _UNITS:
         yield from ((not period, period) for period in _ticks(rule, dtstart, first, last))
         return
-    times = list(product(rule.by_hour, rule.by_minute, rule.by_second))
+    times = [time(*at, tzinfo=dtstart.tzinfo) for at in product(rule.by_hour, rule.by_minute, rule.by_second)]
     for offered in _day_periods(rule, dtstart.date(), first.date(), last.date()):
         days = [day for day in offered if _passes(rule, day)]
         if len(days) * len(times) > MAX_STEPS:
             raise TooManyInstances(_TOO_OFTEN)
-        zone = dtstart.tzinfo
-        found = [datetime(day.year, day.month, day.day, *at, tzinfo=zone) for day in days for at in times]
-        yield 1 + len(offered), found
+        yield 1 + len(offered), [datetime.combine(day, at) for day in days for at in times]
 
 
 def _steps(begin: int, first: int, last: int, interval: int) -> range:
