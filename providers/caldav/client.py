@@ -11,7 +11,6 @@ Remote ids are absolute URLs in the one spelling of `providers.caldav.wire`. Our
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
@@ -22,7 +21,7 @@ from providers import ical
 from providers.caldav import discovery, probing, pull, quirks, reading, wire
 from providers.caldav.failures import leaf_of, translated
 from providers.caldav.quirks import Quirk
-from providers.caldav.server import Resource, Server
+from providers.caldav.server import PAUSES, Resource, Server
 from providers.errors import AlreadyExists, ETagMismatch, InvalidResponse, NotFound, Unavailable, Unsupported
 from providers.model import (
     Capabilities,
@@ -42,7 +41,6 @@ from providers.port import Known
 
 _INVITED = re.compile(r"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
 _MAY_MEAN_THERE = frozenset({400, 403, 409, 412})
-_PAUSES = (0.3, 1.0)
 
 
 class CalDAVProvider:
@@ -52,10 +50,9 @@ class CalDAVProvider:
         self,
         connection: Connection,
         allowed: frozenset[Quirk] = quirks.ALL,
-        pauses: tuple[float, ...] = _PAUSES,
+        pauses: tuple[float, ...] = PAUSES,
     ) -> None:
-        self._server = Server.open(connection, allowed)
-        self._pauses = pauses
+        self._server = Server.open(connection, allowed, pauses)
         self._configured = connection.own_addresses
         self._discovered: frozenset[str] | None = None
         self._incremental = True
@@ -144,7 +141,7 @@ class CalDAVProvider:
     def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
         """Find out what the server does with this calendar; with a time for it, by writing there too."""
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            return probing.probe(self._server, calendar.remote_id, trial_at)
+            return probing.probe(self._server, calendar, trial_at)
 
     def find(self, calendar: RemoteCalendar, idempotency_key: str) -> WrittenEvent | None:
         """Return what `create` with this key made, if it is still where it was made."""
@@ -185,7 +182,7 @@ class CalDAVProvider:
         self._explain_refused_data(error)
         if error.status not in _MAY_MEAN_THERE:
             return
-        if self._appears(url):
+        if self._server.shown(url, lambda _: True) is not None:
             raise AlreadyExists() from error
         if quirks.UID_CONFLICT in self._server.quirks and reading.has_uid(self._server, calendar, key):
             self._server.tolerate(quirks.UID_CONFLICT)
@@ -234,28 +231,10 @@ class CalDAVProvider:
             self._server.tolerate(quirks.NO_ETAG_ON_PUT)
         elif not careful and quirks.OTHER_ETAG_ON_PUT not in self._server.quirks:
             return Resource(url, said, "")
-        stored = self._server.get(url)
-        for pause in self._patience():
-            if stored is not None and _holds(stored, event):
-                return stored
-            time.sleep(pause)
-            stored = self._server.get(url)
+        stored = self._server.shown(url, lambda resource: _holds(resource, event))
         if stored is None:
             raise Unavailable("the server took the event, but doesn't show it")
         return stored
-
-    def _appears(self, url: str) -> bool:
-        """Say whether something is at an address, or will be in a moment."""
-        if self._server.get(url) is not None:
-            return True
-        for pause in self._patience():
-            time.sleep(pause)
-            if self._server.get(url) is not None:
-                return True
-        return False
-
-    def _patience(self) -> tuple[float, ...]:
-        return self._pauses if quirks.SLOW_TO_SHOW in self._server.quirks else ()
 
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         """Remove the event, if it is as `if_match` knew it where that is given; one that is gone is fine.
@@ -264,30 +243,13 @@ class CalDAVProvider:
         """
         with translated(ref.remote_id, calendar=ref.calendar, remote_id=ref.remote_id):
             if if_match is None:
-                return self._remove(ref.remote_id, {})
+                return self._server.remove(ref.remote_id, {})
             if quirks.IF_MATCH_IGNORED not in self._server.quirks:
-                return self._remove(ref.remote_id, self._server.condition(if_match))
+                return self._server.remove(ref.remote_id, self._server.condition(if_match))
             current = self._server.get(ref.remote_id)
             if current is None:
                 return None
-            return self._remove(current.url, self._server.condition(self._matching(current, if_match).etag))
-
-    def _remove(self, url: str, condition: dict[str, str]) -> None:
-        try:
-            self._server.delete(url, condition)
-        except dav.DAVError as error:
-            if error.status in (404, 410):
-                return
-            if error.status not in (412, 428):
-                raise
-            current = self._server.get(url)
-            if current is None:
-                return
-            wanted = self._server.condition(current.etag)
-            if condition or not wanted:
-                raise
-            self._server.tolerate(quirks.IF_MATCH_WANTED)
-            self._server.delete(url, wanted)
+            return self._server.remove(current.url, self._server.condition(self._matching(current, if_match).etag))
 
     def _address_for(self, calendar: RemoteCalendar, idempotency_key: str) -> str:
         return wire.resolve(self._server.url, wire.resource(calendar.remote_id, idempotency_key))

@@ -9,7 +9,8 @@ are off.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,7 @@ from providers.errors import InvalidResponse
 from providers.model import Connection
 from providers.transport import open_session
 
+PAUSES = (0.3, 1.0)
 _CALENDAR_TYPE = {"Content-Type": "text/calendar; charset=utf-8"}
 # A server that compresses an answer may weaken or change its ETag: a resource is fetched as it is stored.
 _PLAIN = {"Accept": "text/calendar", "Accept-Encoding": "identity"}
@@ -51,16 +53,30 @@ class Server:
     `quirks` are those we allow for, `seen` those that showed.
     """
 
-    def __init__(self, client: DAVClient, url: str, scope: Scope, answers: _Answers, allowed: frozenset[Quirk]) -> None:
+    def __init__(
+        self,
+        client: DAVClient,
+        url: str,
+        scope: Scope,
+        answers: _Answers,
+        allowed: frozenset[Quirk],
+        pauses: tuple[float, ...],
+    ) -> None:
         self._client = client
         self._scope = scope
         self._answers = answers
         self.url = url
         self.quirks = allowed
+        self._pauses = pauses if quirks.SLOW_TO_SHOW in allowed else ()
         self.seen: set[Quirk] = set()
 
     @classmethod
-    def open(cls, connection: Connection, allowed: frozenset[Quirk] = quirks.ALL) -> Server:
+    def open(
+        cls,
+        connection: Connection,
+        allowed: frozenset[Quirk] = quirks.ALL,
+        pauses: tuple[float, ...] = PAUSES,
+    ) -> Server:
         """Prepare the connection; nothing is sent yet. Raises ValueError for an address that isn't http or https."""
         connection = _without_userinfo(connection)
         url = wire.resolve(connection.url, "")
@@ -78,7 +94,7 @@ class Server:
             ca_file=connection.ca_file,
             on_response=answers,
         )
-        return cls(client, url, scope, answers, allowed)
+        return cls(client, url, scope, answers, allowed, pauses)
 
     def close(self) -> None:
         """Close the connections."""
@@ -155,6 +171,18 @@ class Server:
             raise
         return self.resource(url, answer.headers.get("ETag") or self._etag(url), answer.raw)
 
+    def shown(self, url: str, is_meant: Callable[[Resource], bool]) -> Resource | None:
+        """Return what stands at an address in the end: it is read again, with pauses, until it is what is meant."""
+        found = self.get(url)
+        for pause in self._pauses:
+            if found is not None and is_meant(found):
+                return found
+            time.sleep(pause)
+            found = self.get(url)
+            if found is not None and is_meant(found):
+                self.seen.add(quirks.SLOW_TO_SHOW)
+        return found
+
     def resource(self, url: str, etag: str | None, text: str) -> Resource:
         """Return what was read; without an ETag of the server's it has one made of its text."""
         if etag is None:
@@ -188,6 +216,22 @@ class Server:
     def delete(self, url: str, condition: dict[str, str]) -> None:
         """Remove one resource."""
         self._send("DELETE", url, "", self._silence() | condition)
+
+    def remove(self, url: str, condition: dict[str, str]) -> None:
+        """Remove one resource; one that isn't there is fine, and one that must be named by its ETag is."""
+        try:
+            self.delete(url, condition)
+        except dav.DAVError as error:
+            if error.status in (404, 410):
+                return
+            current = self.get(url) if error.status in (412, 428) else None
+            if error.status in (412, 428) and current is None:
+                return
+            wanted = {} if current is None or condition else self.condition(current.etag)
+            if not wanted:
+                raise
+            self.tolerate(quirks.IF_MATCH_WANTED)
+            self.delete(url, wanted)
 
     def _silence(self) -> dict[str, str]:
         return {"Schedule-Reply": "F"} if quirks.SCHEDULES in self.quirks else {}

@@ -24,9 +24,13 @@ WINDOW = Window(datetime(2026, 11, 22, tzinfo=UTC), datetime(2027, 12, 31, tzinf
 
 
 class World(Protocol):
-    """What a test may do besides calling the provider; `checks_tokens` says that a token never given out is refused."""
+    """What a test may do besides calling the provider.
+
+    `checks_tokens` says that a token never given out is refused, `keeps` which of its rule and zone a series keeps.
+    """
 
     checks_tokens: bool
+    keeps: tuple[bool | None, bool | None]
 
     def open(self, *, secret: str | None = None) -> Provider: ...
 
@@ -47,6 +51,7 @@ class MemoryWorld:
     """Calendars in this process."""
 
     checks_tokens = True
+    keeps = (True, True)
 
     def __init__(self) -> None:
         self.url = f"memory://conformance-{next(_NUMBERS)}"
@@ -79,6 +84,7 @@ class CalDAVWorld:
     """A real server, seen through a gateway that can lose answers; the other client goes past the gateway."""
 
     checks_tokens = True
+    keeps = (True, True)
 
     def __init__(self, server, gateway) -> None:
         self.server = server
@@ -119,6 +125,7 @@ class ScriptedWorld:
         if oddity:
             server.play(oddity, *(["no-sync-collection"] if oddity == "no-ctag" else []))
         self.checks_tokens = oddity != "any-token"
+        self.keeps = (None, None) if oddity == "zones-lost" else (True, True)
         self.url = server.url + (server.home if oddity == "no-calendar-home" else "")
 
     def open(self, *, secret=None):

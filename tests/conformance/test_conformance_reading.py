@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
 
 from providers.errors import GrantRevoked, NotFound, SyncTokenInvalid
+from providers.model import Window
+from providers.recurrence import instances
 
 
 def ids(pages):
@@ -171,6 +174,68 @@ def test_no_title_description_location_or_foreign_attendee_is_in_any_page(world,
     assert "20261124T090000Z" in repr(pages)
 
 
+LOOKED_AT = Window(datetime(2027, 3, 2, tzinfo=UTC), datetime(2027, 3, 3, tzinfo=UTC))
+
+
+def test_a_look_lists_whatever_may_have_an_instance_in_the_span(world, provider, calendar, ics):
+    at = "20270302T100000"
+    texts = {
+        "plain": ics("plain", start=at),
+        "weekly": ics("weekly", start="20260901T100000", more="RRULE:FREQ=WEEKLY\r\n"),
+        "added": ics("added", start="20260902T100000", more=f"RRULE:FREQ=MONTHLY;COUNT=2\r\nRDATE:{at}Z\r\n"),
+        "moved": ics("moved", start="20270310T100000", more="RRULE:FREQ=WEEKLY;COUNT=2\r\n"),
+        "whole": ics("whole").replace("DTSTART:20261124T090000Z\r\nDURATION:PT1H", "DTSTART;VALUE=DATE:20270302"),
+        "around": ics("around", start="20270225T100000").replace("DURATION:PT1H", "DURATION:P9D"),
+    }
+    override = ics("moved", start=at, more="RECURRENCE-ID:20270310T100000Z\r\n")
+    texts["moved"] = texts["moved"].replace("END:VCALENDAR\r\n", "") + override[override.index("BEGIN:VEVENT") :]
+    for uid, text in texts.items():
+        world.put(calendar, uid, text)
+    (glance,) = provider.look([calendar], LOOKED_AT)
+    found = {event.series_id for event in glance.events if instances(event.skeleton, LOOKED_AT, "Europe/Berlin")}
+    assert found == set(texts)
+    assert glance.complete
+    assert glance.calendar == calendar.remote_id
+
+
+def test_a_look_shows_calendars_as_they_are_now_and_nothing_private(world, provider, ics):
+    calendars = [world.make_calendar(name, "Europe/Berlin") for name in ("Work", "Home")]
+    first = provider.look(calendars, LOOKED_AT)
+    world.put(calendars[1], "new", ics("new", start="20270302T100000"))
+    second = provider.look(calendars, LOOKED_AT)
+    assert [[event.series_id for event in glance.events] for glance in (*first, *second)] == [[], [], [], ["new"]]
+    world.put(calendars[1], "new", ics("new", start="20270302T110000"))
+    world.put(calendars[0], "odd", ics("odd").replace("DTSTART:", "DTSTART;TZID=Mars/Olympus:").replace("00Z", "00"))
+    third = provider.look(calendars, LOOKED_AT)
+    assert "20270302T110000Z" in third[1].events[0].skeleton
+    assert "secret" not in repr(third).lower()
+    world.remove(calendars[1], "new")
+    assert provider.look(calendars[1:], LOOKED_AT)[0].events == ()
+
+
+def test_a_probe_says_how_a_calendar_is_pulled_and_writes_nothing(world, provider, calendar, pull, ics):
+    world.put(calendar, "one", ics("one"))
+    before = world.texts(calendar)
+    probe = provider.probe(calendar)
+    assert probe.privileges == ("read", "write")
+    assert world.texts(calendar) == before
+    full = pull(provider, dataclasses.replace(calendar, probe=probe))
+    assert ids(full) == ["one"]
+    assert bool(full[-1].sync_token) == (probe.pulls_by != "etags")
+    assert all(remark.endswith((".", ")")) for remark in probe.remarks)
+
+
+def test_a_trial_tells_what_becomes_of_a_series_and_leaves_nothing_behind(world, provider, calendar, pull, ics):
+    world.put(calendar, "one", ics("one"))
+    before = world.texts(calendar)
+    full = pull(provider, calendar)
+    probe = provider.probe(calendar, datetime(2027, 2, 1, 9, tzinfo=UTC))
+    assert (probe.recurrence, probe.zones) == world.keeps
+    assert (None in (probe.preconditions, probe.finds_by_time)) == (probe.zones is None)
+    assert world.texts(calendar) == before
+    assert ids(pull(provider, calendar, full)) == []
+
+
 def test_a_calendar_that_is_gone_raises_not_found(world, provider, pull, ics):
     calendar = world.make_calendar("Gone", "Europe/Berlin")
     world.put(calendar, "one", ics("one"))
@@ -180,6 +245,9 @@ def test_a_calendar_that_is_gone_raises_not_found(world, provider, pull, ics):
         with pytest.raises(NotFound) as caught:
             pull(provider, calendar, since)
         assert caught.value.calendar == calendar.remote_id
+    for call in (lambda: provider.look([calendar], LOOKED_AT), lambda: provider.probe(calendar)):
+        with pytest.raises(NotFound):
+            call()
 
 
 def test_a_wrong_password_raises_grant_revoked(world, calendar, pull, consultation):
