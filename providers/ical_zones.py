@@ -19,8 +19,7 @@ from zoneinfo import ZoneInfo
 from providers.ical_rules import parse_rule, starts
 from providers.ical_text import Component, Line, parse
 from providers.ical_values import NotUnderstood, read_moment, read_offset, shift
-from providers.zone_names import iana_name as iana_name
-from providers.zone_names import suffix_name as suffix_name
+from providers.zone_names import iana_name
 
 _FIXED = re.compile(r"\(?(?:(?:GMT|UTC)?([+-]\d\d):?(\d\d)|UTC([+-]\d\d))\)?", re.ASCII)
 _SINCE = datetime(1900, 1, 1, tzinfo=UTC)
