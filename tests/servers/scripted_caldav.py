@@ -124,7 +124,7 @@ class ScriptedServer:
             self.seen: list[Request] = []
             self.mailed: list[str] = []
             self.losing = False
-            self.meanwhile: Callable[[Request], None] = lambda _request: None
+            self.meanwhile: Callable[[Request], Answer | None] = lambda _request: None
             self._not_shown: dict[tuple[str, str], Resource | None] = {}
 
     def plays(self, name: str) -> bool:
@@ -173,8 +173,7 @@ class ScriptedServer:
         """Answer a request; None cuts the connection."""
         with self._lock:
             self.seen.append(request)
-            self.meanwhile(request)
-            answer = self._unless_stranger(request) or self._dispatch(request)
+            answer = self.meanwhile(request) or self._unless_stranger(request) or self._dispatch(request)
             if self.losing and request.method in ("PUT", "DELETE") and answer.status < 300:
                 self.losing = False
                 return None
@@ -262,6 +261,10 @@ class ScriptedServer:
             ),
             f"{DAV}getetag": escape(f'"collection-{self._mark(calendar)}"'),
         }
+        if self.plays("read-only"):
+            props[f"{DAV}current-user-privilege-set"] = "<privilege><read/></privilege>"
+        if self.plays("no-zone"):
+            del props[f"{CALDAV}calendar-timezone"]
         if not self.plays("no-ctag"):
             props[f"{CS}getctag"] = f"{calendar.born}-{self._mark(calendar)}"
         return Row(f"{self.home}{key}/", props)
