@@ -36,11 +36,12 @@ class Terms:
     seconds: float = 0.0
     deadline: float = 0.0
     bytes_left: int = 0
+    kept: bool = False  # the request goes out on a connection kept from an earlier one, and nothing came back yet
 
     def begin(self, host: str, seconds: float, size: int) -> None:
         """Start the clock of a request to `host` whose answer may take `seconds` and `size` bytes."""
         self.host, self.seconds, self.bytes_left = host, seconds, size + _HEADERS
-        self.deadline = time.monotonic() + seconds
+        self.deadline, self.kept = time.monotonic() + seconds, True
 
     def left(self) -> float:
         """Return the seconds that are left; raise `Unavailable` if there are none."""
@@ -51,6 +52,7 @@ class Terms:
 
     def count(self, size: int) -> None:
         """Note that `size` bytes came in; raise `InvalidResponse` for more than were allowed."""
+        self.kept = self.kept and not size
         self.bytes_left -= size
         if self.bytes_left < 0:
             raise InvalidResponse(f"{self.host} sends without end")
@@ -73,6 +75,7 @@ def allowed_addresses(host: str, port: int, terms: Terms) -> list[str]:
 
 
 def _connected(connection: HTTPConnection, terms: Terms) -> socket.socket:
+    terms.kept = False
     with _named_for(connection):
         failure = OSError("no address")
         for address in allowed_addresses(connection.host, connection.port, terms):

@@ -203,7 +203,7 @@ class BoundedAdapter(HTTPAdapter):
         limits, host = self.limits, _host(request.url)
         self.terms.begin(host, limits.total, limits.size)
         try:
-            response = super().send(request, stream=True, timeout=(limits.connect, limits.read), verify=verify)
+            response = self._sent(request, verify)
         except OSError:
             if isinstance(verify, str):
                 _check_certificates(verify)
@@ -215,6 +215,25 @@ class BoundedAdapter(HTTPAdapter):
         if self.on_response is not None:
             self.on_response(response)
         return response
+
+    def _sent(self, request: requests.PreparedRequest, verify: bool | str) -> requests.Response:  # noqa: FBT001
+        """Send a request; once more if it met a kept connection that its server had closed (RFC 9112 §9.3.1).
+
+        Every request here may be sent again: what it changes, it changes under a condition or at an address of its own.
+        """
+        waits = (self.limits.connect, self.limits.read)
+        try:
+            return super().send(request, stream=True, timeout=waits, verify=verify)
+        except requests.ConnectionError:
+            if not self.terms.kept:
+                raise
+        return super().send(request, stream=True, timeout=waits, verify=verify)
+
+    def close(self) -> None:
+        """Close the connections now: urllib3 waits until nothing refers to them, which a caught error may for long."""
+        for key in self.poolmanager.pools.keys():  # noqa: SIM118 - it can't be iterated over
+            self.poolmanager.pools[key].close()
+        super().close()
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -174,3 +176,66 @@ def test_every_status_and_every_exception_means_a_leaf():
 )
 def test_what_is_told_of_a_request_holds_no_secret(text, told):
     assert redact(text) == told
+
+
+class _Hanging:
+    """A server that closes each connection without a word when it is asked on it a second time."""
+
+    def __init__(self, answers_on_one=1):
+        self.asked = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._answers_on_one = answers_on_one
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                with connection:
+                    self._answer(connection)
+
+    def _answer(self, connection):
+        for number in range(self._answers_on_one + 1):
+            head = connection.recv(65_536)
+            if not head:
+                return
+            self.asked.append(head.split(b" ")[0].decode())
+            if number < self._answers_on_one:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def stop(self):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def hanging():
+    servers = []
+
+    def start(**options):
+        servers.append(_Hanging(**options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.mark.parametrize("method", ["GET", "PROPFIND", "PUT", "DELETE"])
+def test_a_kept_connection_that_its_server_closed_is_replaced(hanging, session, method):
+    server, one = hanging(), session(allow_private=True)
+    for _ in range(3):
+        assert one.request(method, server.url, data=b"").content == b"ok"
+    one.close()
+    assert len(server.asked) == 5, "the second and the third are sent twice"
+
+
+def test_a_fresh_connection_that_breaks_is_a_failure(hanging, session):
+    server, one = hanging(answers_on_one=0), session(allow_private=True)
+    with pytest.raises(requests.ConnectionError):
+        one.get(server.url)
+    one.close()
+    assert len(server.asked) == 1
