@@ -101,7 +101,8 @@ def _open(stack: list[Component], name: str) -> None:
     if name == "VCALENDAR":
         _leave(stack, 1)
     elif name in _SIDE_BY_SIDE:
-        _leave(stack, next((depth for depth, open_ in enumerate(stack) if open_.name in _SIDE_BY_SIDE), len(stack)))
+        if len(stack) > 2:
+            _leave(stack, next((depth for depth, open_ in enumerate(stack) if open_.name in _SIDE_BY_SIDE), len(stack)))
         if len(stack) == 1:
             stack.append(_calendar_of(stack[0]))
     if len(stack) <= _DEEPEST:
