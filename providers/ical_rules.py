@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 
 from providers.errors import InvalidResponse
-from providers.ical_values import NotUnderstood, read_moment, shift
+from providers.ical_values import LATEST, NotUnderstood, read_moment, shift
 
 MAX_STEPS = 400_000
 
-_TOO_OFTEN = "The recurrence rule fires too often to be followed."
+_TOO_OFTEN = "The recurrence rule fires too often: its instances can't be followed."
 _UNITS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 _COARSE = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 _SPANS = {"WEEKLY": 7 * 86_400, "DAILY": 86_400} | _UNITS
@@ -367,15 +367,13 @@ def _ticks(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> It
     """Yield the periods of an hourly, minutely or secondly rule, leaping over what a BY rule shuts out."""
     step = timedelta(seconds=_UNITS[rule.freq] * rule.interval)
     ticks = max(0, (first - dtstart) // step - 1)
-    while ticks <= (last - dtstart) // step + 1:
+    # One more, as its period may begin before `last`; none beyond the last second there is.
+    end = min((last - dtstart) // step + 1, (LATEST.replace(tzinfo=dtstart.tzinfo) - dtstart) // step)
+    while ticks <= end:
         tick = dtstart + ticks * step
         opens = _shut_until(rule, tick)
-        if opens is None:
-            ticks += 1
-            yield _within(rule, tick)
-        else:
-            ticks += max(1, -((tick - opens) // step))
-            yield []
+        ticks += 1 if opens is None else max(1, -((tick - opens) // step))
+        yield _within(rule, tick) if opens is None else []
 
 
 def _shut_until(rule: Rule, tick: datetime) -> datetime | None:
