@@ -384,6 +384,7 @@ def packed_archive() -> bytes:
         (gzip.compress(b"BEGIN:VCALENDAR"), "a gzip archive, in which the calendar may be"),
         (packed_archive(), "a ZIP archive, in which the calendars are the .ics files"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "content",  # an archive holds the time it was made
 )
 def test_an_answer_that_is_no_calendar_is_a_failed_pull_and_named_as_what_it_is(provider, feed, content, look):
     token = pulled(provider)[4]
