@@ -173,6 +173,58 @@ def test_connecting_chooses_calendars_pulls_and_writes(shell, radicale, event):
     assert all(c["blocks"] for c in everything)
 
 
+def test_a_target_is_proved_by_an_event_that_comes_and_goes(shell, radicale):
+    work = radicale.make_calendar("Work", tz="UTC")
+    wish = shell.connect(radicale.url, radicale.username, "--blocks", "Work", "--prove")
+    shell.fails(2, "--prove writes to the calendar that takes consultations", *wish, stdin=f"{radicale.password}\n")
+    proved = shell(*wish, "--target", "Work", "--json", stdin=f"{radicale.password}\n")
+    assert proved.code == 0, proved.out + proved.err
+    assert [step["name"] for step in proved.json["proof"] if not step["passed"]] == []
+    assert {"written", "seen by a pull", "seen by a look", "removed"} <= {s["name"] for s in proved.json["proof"]}
+    assert radicale.list(work) == {}
+    told = shell(*wish, stdin=f"{radicale.password}\n").out
+    assert "ok     seen by a pull (" in told
+
+
+def test_accounts_tells_what_each_server_was_seen_to_do(shell, radicale):
+    radicale.make_calendar("Work", tz="UTC")
+    wish = shell.connect(radicale.url, radicale.username, "--blocks", "Work", "--target", "Work", "--prove")
+    assert shell(*wish, stdin=f"{radicale.password}\n").code == 0
+    (account,) = shell("accounts", "--json").json["accounts"]
+    (work,) = [c for c in account["calendars"] if c["name"] == "Work"]
+    assert (account["provider"], account["url"], account["state"]) == ("caldav", radicale.url, "ok")
+    assert work["probe"]["pulls_by"] == "sync-token"
+    assert [work["probe"][name] for name in ("preconditions", "recurrence", "zones")] == [True, True, True]
+    assert (work["state"], work["synced_at"]) == ("never_pulled", None)
+    assert shell("sync").code == 0
+    table = shell("accounts").out
+    assert f"ada/caldav: caldav at {radicale.url}, ok" in table
+    assert "tells what changed, keeps preconditions, keeps series, keeps zones" in " ".join(table.split())
+    assert "fresh" in table
+
+
+def test_a_feed_is_connected_by_its_address_which_nothing_shows(shell, feed, event):
+    feed.text = event("b", "20261123T100000Z", "20261123T103000Z")
+    address = f"{feed.url}private-1815/basic.ics"
+    wish = ("connect", "ics", "ada", "--url", address, "--name", "work")
+    shell.configure(private=False)
+    shell.fails(69, "allow_private", *wish)
+    connected = shell(*wish, "--allow-private", "--json")
+    assert connected.code == 0, connected.err
+    (calendar,) = connected.json["calendars"]
+    assert (calendar["blocks"], calendar["target"], calendar["probe"]["pulls_by"]) == (True, False, "download")
+    assert [p["changed"] for p in shell("sync", "--json").json["pulled"]] == [1]
+    told = [shell(*command) for command in (("accounts",), ("status",), ("accounts", "--json"), ("status", "--json"))]
+    feed.text = "<!DOCTYPE html><html><body>Please sign in</body></html>"
+    failed = shell("sync")
+    assert failed.code != 0
+    assert "login page" in failed.out
+    told += [failed, shell("accounts"), shell("status")]
+    assert not any("1815" in done.out + done.err for done in told)
+    database = b"".join(path.read_bytes() for path in shell.folder.glob("syncd.db*"))
+    assert b"private-1815" not in database
+
+
 def test_one_pass_does_what_is_due_and_says_so(shell, radicale):
     radicale.make_calendar("Work", tz="UTC")
     shell(*shell.connect(radicale.url, radicale.username, "--blocks", "Work"), stdin=f"{radicale.password}\n")
