@@ -40,7 +40,7 @@ from providers.model import (
 from providers.port import Known
 
 _INVITED = re.compile(r"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
-_MAY_MEAN_THERE = frozenset({400, 403, 409, 412})
+_MAY_MEAN_THERE = frozenset({400, 403, 405, 409, 412})
 
 
 class CalDAVProvider:
@@ -184,6 +184,9 @@ class CalDAVProvider:
             return
         if self._server.shown(url, lambda _: True) is not None:
             raise AlreadyExists() from error
+        if error.status != 409 and quirks.GONE_REFUSED in self._server.quirks and self._is_gone(calendar):
+            self._server.tolerate(quirks.GONE_REFUSED)
+            raise NotFound("the calendar is gone") from error
         if quirks.UID_CONFLICT in self._server.quirks and reading.has_uid(self._server, calendar, key):
             self._server.tolerate(quirks.UID_CONFLICT)
             raise AlreadyExists("the server has this UID under another address") from error
@@ -191,6 +194,13 @@ class CalDAVProvider:
             raise NotFound("the calendar is gone") from error
         if error.status == 412:
             self._raise_refused_data(error)
+
+    def _is_gone(self, calendar: str) -> bool:
+        try:
+            self._server.propfind(calendar, wire.ETAG, depth=0)
+        except dav.DAVError as error:
+            return error.status in (404, 410)
+        return False
 
     def _explain_refused_data(self, error: dav.DAVError) -> None:
         """Raise `Unsupported` where the server names what it dislikes about the event, whatever the status."""

@@ -63,6 +63,19 @@ OTHER_PORT = Quirk(
     "An address on the same host is reached as the one that named it was.",
 )
 
+BARE_NAMES = Quirk(
+    "bare-names",
+    "Xandikos",
+    "it writes the address of a resource with a colon in its name as that name alone",
+    "Read as an address, `urn:uuid:1.ics` leads nowhere; it is taken for a name in the calendar.",
+)
+SURROGATES = Quirk(
+    "surrogates",
+    "SOGo",
+    "it writes emoji in XML as two halves, which is no XML",
+    "One event must not hide a calendar: the halves are put together before the answer is read.",
+)
+
 # What there is
 
 NO_SYNC = Quirk(
@@ -107,6 +120,12 @@ REPEATED_CHANGES = Quirk(
     "SOGo (its tokens are seconds)",
     "it lists again what changed in the second of the sync token",
     "What has the ETag that is known isn't read again.",
+)
+REUSED_ETAGS = Quirk(
+    "reused-etags",
+    "SOGo (gcs00000000)",
+    "it counts an event's ETags from zero again when the event is removed and made anew",
+    "Such a one, listed as changed, is read whatever its ETag.",
 )
 ITSELF_LISTED = Quirk(
     "itself-listed",
@@ -189,6 +208,12 @@ UID_CONFLICT = Quirk(
     "Radicale and Nextcloud (409 or 400), Xandikos (412), Cyrus and iCloud (403, also for another calendar)",
     "it refuses a UID that it has elsewhere, with a status of its own",
     "It means that the event was written already, whatever the status.",
+)
+GONE_REFUSED = Quirk(
+    "gone-refused",
+    "Cyrus (403), DAViCal (405)",
+    "it refuses a write to a calendar that is gone as if it weren't allowed or possible",
+    "RFC 4918 §9.7.1 wants 409; whether the calendar is there is asked.",
 )
 NO_ETAG_ON_PUT = Quirk(
     "no-etag-on-put",

@@ -65,6 +65,7 @@ class Server:
         self._client = client
         self._scope = scope
         self._answers = answers
+        answers.mend = self._joined
         self.url = url
         self.quirks = allowed
         self._pauses = pauses if quirks.SLOW_TO_SHOW in allowed else ()
@@ -111,6 +112,12 @@ class Server:
             raise InvalidResponse(f"{wire.host(self.url)} can't be used: {quirk.what}")
         self.seen.add(quirk)
 
+    def _joined(self, xml: bytes) -> bytes:
+        if quirks.SURROGATES not in self.quirks or (whole := wire.joined(xml)) == xml:
+            return xml
+        self.seen.add(quirks.SURROGATES)
+        return whole
+
     def resolve(self, base: str, href: str) -> str:
         """Return an href of a collection as a URL; raise `InvalidResponse` if it leads to another owner's host."""
         url = self._mended(wire.resolve(base, self._decoded_twice(href) if "%2540" in href else href), base)
@@ -132,7 +139,14 @@ class Server:
         return there._replace(scheme=here.scheme, netloc=here.netloc).geturl()
 
     def _rows(self, answer: DAVResponse) -> list[wire.Row]:
-        return [self._settled(row, self._answers.landed) for row in wire.rows(answer.tree, self._answers.landed)]
+        base = self._answers.landed
+        return [self._settled(row, base) for row in wire.rows(answer.tree, base, self._address)]
+
+    def _address(self, base: str, href: str) -> str:
+        if urlsplit(href).scheme in ("", "http", "https"):
+            return wire.resolve(base, href)
+        self.tolerate(quirks.BARE_NAMES)
+        return wire.resolve(base, f"./{href}")
 
     def _settled(self, row: wire.Row, base: str) -> wire.Row:
         """Return a row with its address as it can be asked for; an event may have %40 in its own name."""
@@ -279,6 +293,7 @@ class _Answers:
 
     landed = ""
     said: Said | None = None
+    mend: Callable[[bytes], bytes] = bytes
 
     def __call__(self, response: requests.Response) -> None:
         """Note and label an answer; raise `InvalidResponse` for a web page and for XML that isn't read."""
@@ -290,6 +305,8 @@ class _Answers:
             raise InvalidResponse(f"{wire.host(response.url)} {refused}")
         if refused:
             response._content = b""  # its status says enough
+        elif response.status_code == 207:
+            response._content = self.mend(response.content)
         response.headers["Content-Type"] = "text/plain"
 
 

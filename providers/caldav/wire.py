@@ -11,7 +11,7 @@ unreserved characters (so `@` is `%40`), a calendar's with a slash at its end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -70,6 +70,9 @@ REFUSED_DATA = frozenset(
     )
 )  # RFC 4791 §5.3.2.1
 _DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
+_HALVES = re.compile(
+    rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
+)  # U+D800 to U+DBFF, then U+DC00 to U+DFFF
 _TEXT_MARK = "text-sha256-"
 _WRITING = {"{DAV:}all", "{DAV:}write", "{DAV:}write-content", "{DAV:}bind"}
 
@@ -104,15 +107,18 @@ class Row:
         return [text for href in found if (text := (href.text or "").strip())]
 
 
-def rows(tree: Any, base: str) -> list[Row]:
-    """Return the rows of a multistatus; an answer that isn't one raises `InvalidResponse`."""
+def rows(tree: Any, base: str, address: Callable[[str, str], str]) -> list[Row]:
+    """Return the rows of a multistatus; an answer that isn't one raises `InvalidResponse`.
+
+    `address` makes a URL of the answer's own and an href in it.
+    """
     if tree is None or not (tree.tag == dav.MultiStatus.tag or tree.find(f".//{dav.MultiStatus.tag}") is not None):
         msg = f"the answer from {urlsplit(base).netloc} is no WebDAV multistatus"
         raise InvalidResponse(msg)
-    return [row for response in tree.iter(dav.Response.tag) for row in _rows_of(response, base)]
+    return [row for response in tree.iter(dav.Response.tag) for row in _rows_of(response, base, address)]
 
 
-def _rows_of(response: Any, base: str) -> Iterator[Row]:
+def _rows_of(response: Any, base: str, address: Callable[[str, str], str]) -> Iterator[Row]:
     status = status_code(response.findtext(dav.Status.tag))
     found = {
         str(prop.tag): prop
@@ -121,7 +127,16 @@ def _rows_of(response: Any, base: str) -> Iterator[Row]:
         for prop in propstat.iterfind(f"{dav.Prop.tag}/*")
     }
     for href in response.iterfind(dav.Href.tag):
-        yield Row(resolve(base, (href.text or "").strip()), status, found)
+        yield Row(address(base, (href.text or "").strip()), status, found)
+
+
+def joined(xml: bytes) -> bytes:
+    """Return XML in which the two halves of a character beyond U+FFFF, written as references, are that character."""
+    return _HALVES.sub(lambda pair: _character(int(pair[1]), int(pair[2])), xml)
+
+
+def _character(high: int, low: int) -> bytes:
+    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)).encode()
 
 
 def status_code(line: str | None) -> int:

@@ -14,7 +14,15 @@ import pytest
 from providers import ical
 from providers.caldav import quirks
 from providers.caldav.client import CalDAVProvider
-from providers.errors import AlreadyExists, ETagMismatch, ProviderError, SyncTokenInvalid, Unavailable, Unsupported
+from providers.errors import (
+    AlreadyExists,
+    ETagMismatch,
+    NotFound,
+    ProviderError,
+    SyncTokenInvalid,
+    Unavailable,
+    Unsupported,
+)
 from providers.model import Connection, ConsultationEvent, Probe, Window
 
 START = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -128,6 +136,30 @@ def what_is_there_is_listed_and_then_what_changed(stage):
     assert stage.pulled(provider, calendar, again=True) == ["b", "e"]
     assert stage.names() == ["a.ics", "b.ics", "d.ics", "e.ics"]
     assert stage.pulled(provider, calendar, again=True) == []
+
+
+@twin(quirks.BARE_NAMES)
+@twin(quirks.SURROGATES)
+def odd_names_and_texts_hide_nothing(stage):
+    stage.put("urn:uuid:1", more="SUMMARY:Party \U0001f389\r\n")
+    stage.put("plain")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.server.seen.clear()
+    assert stage.pulled(provider, calendar) == ["plain", "urn:uuid:1"]
+    assert stage.names() == ["plain.ics", "urn%3Auuid%3A1.ics"]
+    assert "GET" not in {request.method for request in stage.server.seen}
+
+
+@twin(quirks.REUSED_ETAGS)
+def what_was_removed_and_made_again_is_read_again(stage):
+    stage.put("a", "b", "c")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.pulled(provider, calendar)
+    stage.server.remove("Work", "a.ics")
+    stage.put("a", more="TRANSP:TRANSPARENT\r\n")
+    assert stage.pulled(provider, calendar, again=True) == ["a"]
 
 
 @twin(
@@ -261,6 +293,15 @@ def a_uid_that_stands_elsewhere_exists_already(stage):
     provider = stage.open()
     with pytest.raises(AlreadyExists):
         provider.create(stage.calendar(provider), consultation(), "key")
+
+
+@twin(quirks.GONE_REFUSED, "gone-refused=403", "gone-refused=405")
+def a_calendar_that_is_gone_is_named_as_that(stage):
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.server.remove_calendar("Work")
+    with pytest.raises(NotFound):
+        provider.create(calendar, consultation(), "key")
 
 
 @twin(quirks.NO_ETAG_ON_PUT)

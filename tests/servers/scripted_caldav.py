@@ -31,7 +31,8 @@ ODDITIES = (
     *("odd-etags=bare", "odd-etags=encoded", "multiget-fails=404", "multiget-fails=501", "multiget-silent"),
     *("multiget-spoilt", "one-fails", "missed-by-time", "if-none-match-ignored", "if-match-ignored", "if-match-wanted"),
     *("other-412", "other-412=bare", "uid-conflict=400", "uid-conflict=403", "no-etag-on-put", "other-etag-on-put"),
-    *("slow-to-show", "schedules", "end-wanted", "zones-lost", "answers-200"),
+    *("slow-to-show", "schedules", "end-wanted", "zones-lost", "answers-200", "reused-etags", "bare-names"),
+    *("surrogates", "gone-refused=403", "gone-refused=405"),
 )
 """All that can be played; some of it, like truncated answers, is within the RFCs."""
 
@@ -73,6 +74,7 @@ class Answer:
 class Resource:
     text: str
     revision: int
+    version: int = 0  # how often it was changed since it was made
 
 
 @dataclass
@@ -144,8 +146,11 @@ class ScriptedServer:
     def put(self, calendar: str, name: str, text: str) -> None:
         with self._lock:
             held = self.calendars[calendar.lower()]
-            held.resources[name] = Resource(text, self._next())
+            held.resources[name] = self._following(held.resources.get(name), text)
             held.gone.pop(name, None)
+
+    def _following(self, old: Resource | None, text: str) -> Resource:
+        return Resource(text, self._next(), old.version + 1 if old else 0)
 
     def put_as_client(self, calendar: str, name: str, text: str) -> int:
         """Ask for a write as a client over HTTP does, and return the status."""
@@ -210,7 +215,7 @@ class ScriptedServer:
             return self._above(request)
         calendar = self.calendars.get(place)
         if calendar is None:
-            return Answer(409 if request.method == "PUT" else 404)
+            return Answer(int(self._odd.get("gone-refused", 409)) if request.method == "PUT" else 404)
         if name:
             does = {"GET": self._get, "PUT": self._put, "DELETE": self._delete, "PROPFIND": self._propfind_one}
         else:
@@ -296,6 +301,8 @@ class ScriptedServer:
         return Row(f"{self.home}{calendar.name.lower()}/{name}", props)
 
     def _etag(self, resource: Resource) -> str:
+        if self.plays("reused-etags"):
+            return f'"gcs{resource.version:08}"'
         return f'W/"{resource.revision}"' if self._odd.get("odd-etags") == "weak" else f'"{resource.revision}"'
 
     def _spelt(self, resource: Resource) -> str:
@@ -420,7 +427,7 @@ class ScriptedServer:
             return True
         if wanted is None or self.plays("if-match-ignored"):
             return False
-        there = "" if resource is None else f'"{resource.revision}"'
+        there = "" if resource is None else self._etag(resource).removeprefix("W/")
         return wanted != there and not (wanted == "*" and there)
 
     def _put(self, request: Request, calendar: Calendar, name: str) -> Answer:
@@ -434,10 +441,10 @@ class ScriptedServer:
         if self.plays("zones-lost") and ";TZID=" in text:
             return Answer(201)
         self._mail(request, text)
-        told = Resource(text, self._next())
+        told = self._following(old, text)
         if self.plays("other-etag-on-put"):
             text = text.replace("END:VEVENT", "X-ADDED-LATER:1\r\nEND:VEVENT")
-        calendar.resources[name] = Resource(text, self._next()) if text != told.text else told
+        calendar.resources[name] = self._following(told, text) if text != told.text else told
         calendar.gone.pop(name, None)
         if self.plays("slow-to-show"):
             self._not_shown[calendar.name, name] = old
@@ -482,6 +489,8 @@ class ScriptedServer:
     def _href(self, path: str) -> str:
         if self.plays("no-slash") and len(path) > 1:
             path = path.rstrip("/")
+        if self.plays("bare-names") and ":" in path:
+            return path.rpartition("/")[2]
         text = quote(path, safe="/@" if self.plays("literal-at") else "/")
         text = text.replace("%40", "%2540") if self.plays("encoded-twice") else text
         if self.plays("other-port"):
@@ -492,6 +501,8 @@ class ScriptedServer:
         wanted = [prop.tag for prop in request.xml().iterfind(f".//{DAV}prop/*")]
         body = "".join(self._response(row, wanted) for row in rows)
         body += f"<sync-token>{escape(token)}</sync-token>" if token else ""
+        if self.plays("surrogates"):
+            body = re.sub("[\U00010000-\U0010ffff]", _halves, body)
         text = f'<?xml version="1.0" encoding="utf-8"?><multistatus {_SPACES}>{body}</multistatus>'
         return Answer(207, {"Content-Type": "application/xml; charset=utf-8"}, text.encode())
 
@@ -514,6 +525,11 @@ def _refusal(status: int, condition: str, inside: str = "") -> Answer:
     """Refuse with the precondition that failed (RFC 4918 §16)."""
     element = f"<{condition}>{inside}</{condition}>" if condition else ""
     return Answer(status, {"Content-Type": "application/xml"}, f"<error {_SPACES}>{element}</error>".encode())
+
+
+def _halves(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be")
+    return "".join(f"&#{int.from_bytes(units[at : at + 2], 'big')};" for at in (0, 2))
 
 
 def _uid(text: str) -> str:
