@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 from providers import open_provider
 from providers.memory import MemoryAccount, MemoryProvider
@@ -14,6 +14,7 @@ from providers.port import Provider
 
 Texts = dict[str, str]
 _NUMBERS = itertools.count()
+_ETAGS = '<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
 
 
 class OtherClient(Protocol):
@@ -29,6 +30,8 @@ class OtherClient(Protocol):
     def put(self, calendar: str, name: str, text: str) -> None: ...
 
     def remove(self, calendar: str, name: str) -> None: ...
+
+    def names(self, calendar: str) -> set[str]: ...
 
     def texts(self, calendar: str) -> Texts: ...
 
@@ -69,6 +72,9 @@ class AtMemory:
     def remove(self, calendar, name):
         self._account.remove(calendar, name)
 
+    def names(self, calendar):
+        return set(self.texts(calendar))
+
     def texts(self, calendar):
         return self._account.texts(calendar) if self.has_calendar(calendar) else {}
 
@@ -99,6 +105,7 @@ class AtRadicale:
         self.home, self.work = f"Hostile home {number}", f"Hostile work {number}"
         self.tz = {self.home: "Europe/London", self.work: "Europe/London"}
         self._there: set[str] = set()
+        self._read: dict[tuple[str, str, str], str] = {}
         for name in self.tz:
             self.make_calendar(name)
 
@@ -115,14 +122,27 @@ class AtRadicale:
     def remove(self, calendar, name):
         self._radicale.delete(self._url(calendar), name)
 
+    def names(self, calendar):
+        return set(self._etags(calendar))
+
     def texts(self, calendar):
-        found = self._radicale.list(self._url(calendar)) if self.has_calendar(calendar) else {}
-        return {short(name): text for name, text in found.items()}
+        """Every text there is; one that hasn't changed isn't fetched again."""
+        etags = self._etags(calendar)
+        for name, etag in etags.items():
+            if (calendar, name, etag) not in self._read:
+                self._read[calendar, name, etag] = self._radicale.get(self._url(calendar), name)
+        return {name: self._read[calendar, name, etag] for name, etag in etags.items()}
 
     def etags(self, calendar):
-        names = self._radicale.list(self._url(calendar))
-        heads = {name: self._radicale.request("HEAD", self._url(calendar) + name) for name in names}
-        return {short(name): answer.headers["ETag"] for name, answer in heads.items()}
+        return self._etags(calendar)
+
+    def _etags(self, calendar):
+        if not self.has_calendar(calendar):
+            return {}
+        answer = self._radicale.request("PROPFIND", self._url(calendar), _ETAGS, {"Depth": "1"})
+        rows = ElementTree.fromstring(answer.content).iterfind("{DAV:}response")
+        found = {row.findtext("{DAV:}href"): row.findtext(".//{DAV:}getetag") for row in rows}
+        return {short(href): etag for href, etag in found.items() if not href.endswith("/")}
 
     def forget_tokens(self, calendar):
         """Radicale forgets none; the wrapper refuses them now and then."""
@@ -137,6 +157,3 @@ class AtRadicale:
 
     def has_calendar(self, calendar):
         return calendar in self._there
-
-
-Builder = Callable[[], tuple[Any, OtherClient]]

@@ -51,7 +51,7 @@ def test_after_days_with_a_hostile_caldav_server_the_store_holds_what_the_server
     class AtRadicale(hostility.Days):
         build = staticmethod(at_radicale)
 
-    play(AtRadicale, examples=5, steps=15)
+    play(AtRadicale, examples=3, steps=12)
 
 
 # What the machine, and thinking about it, found
