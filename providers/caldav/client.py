@@ -229,7 +229,7 @@ class CalDAVProvider:
             return EventRef(ref.calendar, ref.remote_id, ref.uid, stored.etag, ref.html_link)
 
     def _is_still(self, resource: Resource) -> bool:
-        now = self._server.get(resource.url)
+        now = self._server.shown(resource.url, lambda found: not self._server.is_same(found.etag, resource.etag))
         return now is not None and self._server.is_same(now.etag, resource.etag)
 
     def _read_back(self, url: str, said: str | None, event: ConsultationEvent, *, careful: bool = False) -> Resource:

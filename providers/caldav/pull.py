@@ -108,14 +108,14 @@ def _since_token(server: Server, calendar: str, token: str, known: Known | None)
 
 def _judged(server: Server, calendar: str, found: Listing, known: Mapping[str, str]) -> Listing:
     """Drop what is as it is known; an answer with half of all that is known in it may be a listing of everything."""
-    found = replace(found, removed=found.removed & known.keys())
     unchanged = {url for url, etag in found.members.items() if server.is_same(etag, known.get(url))}
-    same = {url for url in unchanged if not _is_reused(server, found.members[url])}
+    told = {url: etag for url, etag in found.members.items() if url not in unchanged or _is_reused(server, etag)}
     if unchanged and len(unchanged) * 2 >= len(known) and quirks.ANY_TOKEN in server.quirks:
-        return _compared(server, everything(server, calendar), known)
-    if not same or quirks.REPEATED_CHANGES not in server.quirks:
-        return found
-    return replace(found, members={url: etag for url, etag in found.members.items() if url not in same})
+        whole = _compared(server, everything(server, calendar), known)
+        return replace(whole, members=whole.members | told)
+    if quirks.REPEATED_CHANGES not in server.quirks:
+        told = found.members
+    return replace(found, members=told, removed=found.removed & known.keys())
 
 
 def _is_reused(server: Server, etag: str | None) -> bool:

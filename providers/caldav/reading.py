@@ -35,12 +35,17 @@ class Batch:
 
 
 def batches(server: Server, calendar: str, listing: Listing) -> Iterator[Batch]:
-    """Read the listed resources, at most BATCH at a time; what turns out to be as it is known is left out."""
+    """Read the listed resources, at most BATCH at a time; what was listed without an ETag may be as it is known."""
     urls = list(listing.members)
     for at in range(0, len(urls), BATCH):
         batch = _read(server, calendar, {url: listing.members[url] for url in urls[at : at + BATCH]})
-        batch.found = [one for one in batch.found if not server.is_same(one.etag, listing.known.get(one.url))]
+        batch.found = [one for one in batch.found if not _is_unchanged(server, one, listing)]
         yield batch
+
+
+def _is_unchanged(server: Server, resource: Resource, listing: Listing) -> bool:
+    listed = listing.members.get(resource.url)
+    return listed is None and server.is_same(resource.etag, listing.known.get(resource.url))
 
 
 def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch:
