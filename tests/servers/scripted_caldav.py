@@ -22,6 +22,7 @@ from xml.sax.saxutils import escape
 
 import icalendar
 import recurring_ical_events
+from scripted_xml import CALDAV, CS, DAV, Answer, Request, Row, in_halves, multistatus, refusal
 
 ODDITIES = (
     *("never-asks", "never-asks=401", "no-current-user-principal", "no-calendar-home", "no-slash", "encoded-twice"),
@@ -36,38 +37,7 @@ ODDITIES = (
 )
 """All that can be played; some of it, like truncated answers, is within the RFCs."""
 
-DAV, CALDAV, CS = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}", "{http://calendarserver.org/ns/}"
-_PREFIXES = {
-    "DAV:": "",
-    "urn:ietf:params:xml:ns:caldav": "C:",
-    "http://calendarserver.org/ns/": "CS:",
-    "http://apple.com/ns/ical/": "A:",
-}
-_SPACES = " ".join(f'xmlns{":" * bool(p)}{p.rstrip(":")}="{space}"' for space, p in _PREFIXES.items())
 _ZONE = "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nTZID:{}\r\nEND:VTIMEZONE\r\nEND:VCALENDAR\r\n"
-
-
-@dataclass
-class Request:
-    method: str
-    path: str  # percent-decoded, without the query
-    headers: dict[str, str]
-    body: bytes
-    raw: str = ""
-
-    def xml(self) -> ET.Element:
-        return ET.fromstring(self.body)
-
-    @property
-    def asks_sync(self) -> bool:
-        return b"sync-collection" in self.body
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
 
 
 @dataclass
@@ -84,15 +54,6 @@ class Calendar:
     born: int
     resources: dict[str, Resource] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass
-class Row:
-    """One response of a multistatus: `props` are XML texts by tag, `status` is the row's own."""
-
-    path: str
-    props: dict[str, str] = field(default_factory=dict)
-    status: str = ""
 
 
 class ScriptedServer:
@@ -317,13 +278,13 @@ class ScriptedServer:
             f"{CALDAV}calendar-multiget": self._multiget,
             f"{CALDAV}calendar-query": self._query,
         }
-        return kinds[root.tag](request, calendar, root) if root.tag in kinds else _refusal(403, "supported-report")
+        return kinds[root.tag](request, calendar, root) if root.tag in kinds else refusal(403, "supported-report")
 
     def _sync(self, request: Request, calendar: Calendar, root: ET.Element) -> Answer:
         """Answer a sync-collection (RFC 6578 §3)."""
         if self.plays("no-sync-collection"):
             status = int(self._odd["no-sync-collection"] or 403)
-            return _refusal(status, "supported-report" if status == 403 else "")
+            return refusal(status, "supported-report" if status == 403 else "")
         token = (root.findtext(f"{DAV}sync-token") or "").strip()
         match = re.fullmatch(r"http://scripted\.example/sync/(\d+)/(\d+)(?:/(\d+))?", token)
         known = match and int(match[1]) == calendar.born and int(match[2]) <= self.revision
@@ -337,7 +298,7 @@ class ScriptedServer:
     def _bad_token(self) -> Answer:
         if self.plays("token-refused-plainly"):
             return Answer(int(self._odd["token-refused-plainly"] or 412))
-        return _refusal(412 if self.plays("other-412") else 403, "valid-sync-token")
+        return refusal(412 if self.plays("other-412") else 403, "valid-sync-token")
 
     def _changes(self, calendar: Calendar, token: str, since: int, done: int) -> tuple[list[Row], str]:
         rows = [self._row(calendar, name) for name, one in sorted(calendar.resources.items()) if one.revision > since]
@@ -457,7 +418,7 @@ class ScriptedServer:
         if bad and self._odd.get("other-412") == "bare":
             return Answer(412)
         if bad:
-            return _refusal(412 if self.plays("other-412") else 403, "C:valid-calendar-data")
+            return refusal(412 if self.plays("other-412") else 403, "C:valid-calendar-data")
         uid = _uid(text)
         other = next((key for key, one in calendar.resources.items() if _uid(one.text) == uid and key != name), None)
         if other is None:
@@ -465,7 +426,7 @@ class ScriptedServer:
         if self.plays("uid-conflict"):
             return Answer(int(self._odd["uid-conflict"] or 400))
         where = f"<href>{self._href(f'{self.home}{calendar.name.lower()}/{other}')}</href>"
-        return _refusal(412 if self.plays("other-412") else 409, "C:no-uid-conflict", where)
+        return refusal(412 if self.plays("other-412") else 409, "C:no-uid-conflict", where)
 
     def _delete(self, request: Request, calendar: Calendar, name: str) -> Answer:
         resource = calendar.resources.get(name)
@@ -498,38 +459,10 @@ class ScriptedServer:
         return self.url.rstrip("/") + text if self.plays("absolute") else text
 
     def _multistatus(self, request: Request, rows: list[Row], token: str = "") -> Answer:
-        wanted = [prop.tag for prop in request.xml().iterfind(f".//{DAV}prop/*")]
-        body = "".join(self._response(row, wanted) for row in rows)
-        body += f"<sync-token>{escape(token)}</sync-token>" if token else ""
+        answer = multistatus(request, rows, token, self._href)
         if self.plays("surrogates"):
-            body = re.sub("[\U00010000-\U0010ffff]", _halves, body)
-        text = f'<?xml version="1.0" encoding="utf-8"?><multistatus {_SPACES}>{body}</multistatus>'
-        return Answer(207, {"Content-Type": "application/xml; charset=utf-8"}, text.encode())
-
-    def _response(self, row: Row, wanted: list[str]) -> str:
-        if row.status:
-            return f"<response><href>{self._href(row.path)}</href><status>HTTP/1.1 {row.status}</status></response>"
-        found = "".join(f"<{_tag(tag)}>{row.props[tag]}</{_tag(tag)}>" for tag in wanted if tag in row.props)
-        lacking = "".join(f"<{_tag(tag)}/>" for tag in wanted if tag not in row.props)
-        stats = [(found, "200 OK"), (lacking, "404 Not Found")]
-        parts = "".join(f"<propstat><prop>{p}</prop><status>HTTP/1.1 {s}</status></propstat>" for p, s in stats if p)
-        return f"<response><href>{self._href(row.path)}</href>{parts}</response>"
-
-
-def _tag(tag: str) -> str:
-    space, _, name = tag[1:].partition("}")
-    return _PREFIXES[space] + name
-
-
-def _refusal(status: int, condition: str, inside: str = "") -> Answer:
-    """Refuse with the precondition that failed (RFC 4918 §16)."""
-    element = f"<{condition}>{inside}</{condition}>" if condition else ""
-    return Answer(status, {"Content-Type": "application/xml"}, f"<error {_SPACES}>{element}</error>".encode())
-
-
-def _halves(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be")
-    return "".join(f"&#{int.from_bytes(units[at : at + 2], 'big')};" for at in (0, 2))
+            answer.body = in_halves(answer.body)
+        return answer
 
 
 def _uid(text: str) -> str:
