@@ -256,9 +256,10 @@ def _probe_calendars(job: _Job) -> None:
     for calendar_id, remote in due:
         try:
             probe = job.provider.probe(remote)
-        except (Transient, GrantRevoked):
+        except GrantRevoked:
             raise
         except ProviderError as error:
+            # The server may be down, or take offence at this question alone: the pulls will tell.
             log.info("a calendar can't be probed", calendar=calendar_id, reason=str(error))
             probe = None
         with shop.store.write() as session:

@@ -10,6 +10,7 @@ from providers.model import Probe, RemoteCalendar
 from syncd.store.models import Calendar
 
 EVERY = timedelta(days=7)
+_AFTER_A_FAILURE = timedelta(hours=1)
 
 
 def is_due(calendar: Calendar, now: datetime) -> bool:
@@ -20,12 +21,12 @@ def is_due(calendar: Calendar, now: datetime) -> bool:
 
 
 def keep(calendar: Calendar, probe: Probe | None, now: datetime) -> None:
-    """Remember a probe, None if it failed; what it didn't try is still as an earlier one found it."""
+    """Remember a probe; what it didn't try is still as an earlier one found it. One that failed, None, is due soon."""
     if probe is not None:
         kept: dict[str, Any] = dict(calendar.probe) if calendar.probe else {}
         kept.update((name, value) for name, value in asdict(probe).items() if value is not None)
         calendar.probe = kept
-    calendar.probed_at = now
+    calendar.probed_at = now if probe is not None else now - EVERY + _AFTER_A_FAILURE
 
 
 def probe_of(calendar: Calendar) -> Probe | None:

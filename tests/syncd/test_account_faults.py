@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,8 @@ from providers.errors import (
     RateLimited,
     Unavailable,
 )
+from providers.memory import MemoryProvider
+from providers.model import Probe, RemoteCalendar
 from syncd.jobs.account import Order
 from syncd.services import open_services
 from syncd.store import leases
@@ -64,6 +66,29 @@ def test_the_servers_own_word_on_when_to_come_again_is_kept(pair, error):
     assert not due(pair)
     pair.later(seconds=1)
     assert due(pair)
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("HTTP 500"), RateLimited(), PermissionDenied()], ids=["500", "429", "403"]
+)
+def test_a_server_that_fails_only_when_it_is_probed_is_pulled_all_the_same(make_house, at, error):
+    class Unprobed(MemoryProvider):
+        def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
+            asked.append(calendar.name)
+            raise error
+
+    asked: list[str] = []
+    house = make_house()
+    house.put("visit", at(10, 1))
+    house.shop = house.workshop(lambda _kind, connection: Unprobed.open(connection))
+    assert house.sync().failures == []
+    assert (len(house.rows()), house.account().state) == (1, "ok")
+    house.later(minutes=50)
+    house.sync()
+    assert asked == ["Work"]
+    house.later(minutes=20)
+    house.sync()
+    assert asked == ["Work", "Work"]
 
 
 def test_an_account_that_answers_again_is_well_again(pair):
