@@ -15,7 +15,7 @@ from syncd.secrets import Vault
 from syncd.store.models import Account
 
 FEED = "ics"
-_SEALED_WHOLE = '{"url": "'  # else it was sealed when the account was of another kind
+_SEALED_WHOLE = '{"url": "'  # else it was sealed when the account was of another kind, or feeds weren't known
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Access:
 
 
 def access_of(account: Account, vault: Vault) -> Access | None:
-    """The access an account has now; None before it was given one."""
+    """The access an account has now; None before it was given one, or one as its kind has it."""
     if account.credential is None:
         return None
     opened = vault.unseal(account.credential).decode()
-    if account.provider == FEED and opened.startswith(_SEALED_WHOLE):
-        return Access(**json.loads(opened))
-    return Access(account.url, account.username, opened)
+    if account.provider != FEED:
+        return Access(account.url, account.username, opened)
+    return Access(**json.loads(opened)) if opened.startswith(_SEALED_WHOLE) else None
 
 
 def renew_access(account: Account, vault: Vault, access: Access, now: datetime) -> None:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from providers import open_provider
+from syncd.store.models import Account
 
 _LOGIN = b"<!doctype html><title>Sign in</title>"
 
@@ -79,6 +80,18 @@ def test_what_a_feed_says_is_busy_and_an_unchanged_one_is_neither_sent_nor_store
     assert [(pull.full, pull.changed, pull.removed) for pull in house.sync().pulls] == [(False, 0, 0)]
     assert (site.sent, house.version()) == (sent, version)
     assert house.status()["calendars"][0]["state"] == "fresh"
+
+
+def test_an_address_that_was_kept_open_before_feeds_were_known_is_sealed(subscribed):
+    house = subscribed
+    address = house.services.config.freelancers["ada"].accounts["home"].url
+    with house.services.store.write() as session:
+        account = session.get_one(Account, house.account_id)
+        account.url, account.credential = address, house.services.vault.seal(house.password)
+    house.apply(text=(house.folder / "config.toml").read_text())
+    assert "x.ics" not in house.account().url
+    house.later(minutes=1)
+    assert house.sync().failures == []
 
 
 def test_a_feed_is_pulled_every_quarter_of_an_hour_unless_said_otherwise(subscribed):
