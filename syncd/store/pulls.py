@@ -190,13 +190,14 @@ class Quarantined:
 
 def quarantined(session: Session, calendar_id: str, generation: int) -> list[Quarantined]:
     """Everything in a generation that couldn't be understood."""
-    rows = select(Event.remote_id, Event.quarantined, Event.skeleton).where(
+    blocks = select(BusySpan.event_id).where(BusySpan.event_id == Event.id).exists()
+    rows = select(Event.remote_id, Event.quarantined, blocks.label("known")).where(
         Event.calendar_id == calendar_id,
         Event.generation == generation,
         func.json_array_length(Event.quarantined) > 0,
     )
     found = session.execute(rows.order_by(Event.remote_id))
-    return [Quarantined(row.remote_id, **item, known=bool(row.skeleton)) for row in found for item in row.quarantined]
+    return [Quarantined(row.remote_id, **item, known=row.known) for row in found for item in row.quarantined]
 
 
 def bump_availability(session: Session, freelancer_id: str) -> None:

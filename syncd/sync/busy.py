@@ -4,8 +4,8 @@
 |----------------------------------------------------|--------|
 | STATUS:CANCELLED                                   | no |
 | own PARTSTAT DECLINED                              | no |
-| TRANSP:TRANSPARENT, free                           | no |
 | working elsewhere                                  | as the account's `working_elsewhere` says |
+| TRANSP:TRANSPARENT, free                           | no |
 | own PARTSTAT NEEDS-ACTION                          | as `unanswered` says |
 | STATUS:TENTATIVE, own PARTSTAT TENTATIVE, tentative | as `tentative` says |
 | everything else, all-day or not                    | yes |

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from availability import intervals
 from providers.errors import ProviderError
 from providers.ical_file import CalendarFile
-from providers.model import RemoteEvent, Unreadable, Window
+from providers.model import Unreadable, Window
 from providers.recurrence import instances
 from syncd.sync.busy import Choices, Span, busy_spans, span_of
+from syncd.sync.quarantine import as_unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,10 @@ def busy_in_file(file: CalendarFile, windows: Sequence[Window], tz: str, choices
             try:
                 spans += busy_spans(instances(event.skeleton, window, tz), choices)
             except ProviderError as error:
-                bad = _unreadable(event, str(error))
+                bad = as_unreadable(event, str(error))
                 unreadable[(bad.remote_id, bad.start, bad.reason)] = bad
         answers.append(_clipped(spans, window))
     return FileAnswer(tuple(answers), tuple(unreadable.values()))
-
-
-def _unreadable(event: RemoteEvent, reason: str) -> Unreadable:
-    first = event.skeleton.partition("BEGIN:VEVENT")[2].partition("DTSTART")[2].partition("\r\n")[0]
-    return Unreadable(event.remote_id, event.etag, reason, event.series_id, first.rpartition(":")[2] or None)
 
 
 def _clipped(spans: Iterable[Span], window: Window) -> tuple[Span, ...]:

@@ -27,6 +27,7 @@ from syncd.store.pulls import EventRow
 from syncd.sync.busy import Choices, Span, busy_spans
 from syncd.sync.drift import record_drift
 from syncd.sync.plan import Brake, HoldBack, PullPlan, plan_brake, plan_pull
+from syncd.sync.quarantine import as_unreadable
 
 KEPT_PAST = timedelta(days=8)
 _OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
@@ -178,7 +179,7 @@ def _row(event: RemoteEvent, expanded: Expanded, problems: tuple[Unreadable, ...
     spans, problem = expanded
     reasons = [as_reason(p) for p in problems]
     if problem:
-        reasons.append({"uid": event.series_id, "start": None, "reason": problem})
+        reasons.append(as_reason(as_unreadable(event, problem)))
     if reasons and last:
         spans = tuple(sorted({*spans, *last.spans}))
     return EventRow(event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(reasons))

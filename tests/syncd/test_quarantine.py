@@ -84,8 +84,19 @@ def test_an_event_that_cant_be_expanded_is_named_and_keeps_its_last_known_busy_t
     house.sync(order)
     assert house.rows() == known
     [(remote_id, reason)] = house.quarantined()
-    assert (remote_id, reason["uid"]) == ("visit", "visit")
+    assert (remote_id, reason["uid"], reason["start"]) == ("visit", "visit", "20261124T140000Z")
     assert "instances" in reason["reason"]
+
+
+def test_one_is_said_to_go_on_closing_slots_only_where_it_does(house, at):
+    house.put("visit", at(10, 1))
+    house.pull()
+    for name in ("visit", "never seen before"):
+        house.put(name, at(14, 1), 0.01, ENDLESS)
+    house.pull()
+    told = {item["href"]: item["advice"] for item in house.status()["calendars"][0]["quarantined"]}
+    assert "goes on closing slots" in told["visit"]
+    assert "closes no slots" in told["never seen before"]
 
 
 def test_a_series_of_which_a_part_cant_be_understood_blocks_as_it_is_and_as_it_was(house, at, span):
