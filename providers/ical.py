@@ -28,6 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
 _SEQUENCE = re.compile(r"\d{1,9}", re.ASCII)
 _MIDNIGHT = re.compile(r"T000000Z?$", re.ASCII)
+_ZONE = re.compile(r";TZID=([^:\r]+):")
 _BOOKING_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 # From what binds most to what binds least: two of our addresses invited to one event count as the more present one.
 _PARTSTATS = ("ACCEPTED", "TENTATIVE", "NEEDS-ACTION", "DELEGATED", "DECLINED")
@@ -134,9 +135,10 @@ def skeleton(events: Iterable[Timed], zones: Zones, default: str | None) -> str:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}"]
     lines += [f"X-WR-TIMEZONE:{default}"] if default else []
     body = "\r\n".join(line for event in events for line in event.lines)
-    for tzid, definition in sorted(zones.used.items()):
-        # A zone that only an unreadable event needs would be gone from the skeleton of the skeleton.
-        lines += definition if tzid == default or f";TZID={tzid}:" in body else ()
+    # A zone that only an unreadable event needs would be gone from the skeleton of the skeleton.
+    needed = zones.used.keys() & {default, *_ZONE.findall(body)}
+    for tzid in sorted(needed):
+        lines += zones.used[tzid]
     return "\r\n".join([*lines, body, "END:VCALENDAR", ""])
 
 

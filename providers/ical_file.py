@@ -33,8 +33,6 @@ class CalendarFile:
 class _Series:
     """All VEVENTs of one UID whose floating times have the same zone."""
 
-    zones: Zones
-    default: str | None
     kept: list[Timed] = field(default_factory=list)
     bad: list[Timed] = field(default_factory=list)
 
@@ -49,14 +47,15 @@ def read_file(text: str | bytes, own_addresses: frozenset[str] = frozenset()) ->
     if not calendars:
         return None
     found: dict[tuple[str, str | None], _Series] = {}
+    every = Zones({})  # their names are made of their content, so those of several VCALENDARs don't clash
     for calendar in calendars:
         zones = Zones.of([calendar])
         default = zones.default([calendar])
         for one in timed([calendar], zones, own_addresses):
-            series = found.setdefault((_key(one), default), _Series(Zones({}), default))
-            series.zones.used |= zones.used
+            series = found.setdefault((_key(one), default), _Series())
             (series.bad if one.reason else series.kept).append(one)
-    events, unreadable = _resources(found)
+        every.used.update(zones.used)
+    events, unreadable = _resources(found, every)
     cut = not all(calendar.closed for calendar in calendars)
     return CalendarFile(events, unreadable, default_zone(calendars), _name(calendars), cut)
 
@@ -70,7 +69,7 @@ def _digest(lines: Iterable[str]) -> str:
 
 
 def _resources(
-    found: dict[tuple[str, str | None], _Series],
+    found: dict[tuple[str, str | None], _Series], zones: Zones
 ) -> tuple[tuple[RemoteEvent, ...], tuple[Unreadable, ...]]:
     events: list[RemoteEvent] = []
     unreadable: list[Unreadable] = []
@@ -78,7 +77,7 @@ def _resources(
     for (key, default), series in found.items():
         remote_id = key if key not in named else f"{key} ({default or 'floating'})"
         named.add(remote_id)
-        text = skeleton(series.kept, series.zones, default) if series.kept else ""
+        text = skeleton(series.kept, zones, default) if series.kept else ""
         etag = _digest([text, *(f"{one.start}{one.reason}" for one in series.bad)])
         events += [RemoteEvent(remote_id, key, etag, text)] if text else []
         unreadable += [Unreadable(remote_id, etag, one.reason, one.uid or None, one.start) for one in series.bad]

@@ -7,7 +7,7 @@ zone, exceptions and overrides: `providers.recurrence` puts those together. Step
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
@@ -100,7 +100,7 @@ def parse_rule(written: str) -> Rule:
         by_second=tuple(sorted({min(second, 59) for second in _numbers(parts, "BYSECOND", 0, 60)})),
         by_minute=_numbers(parts, "BYMINUTE", 0, 59),
         by_hour=_numbers(parts, "BYHOUR", 0, 23),
-        by_day=tuple(_weekday(item) for item in _items(parts, "BYDAY")),
+        by_day=tuple(dict.fromkeys(map(_weekday, _items(parts, "BYDAY")))),
         by_month_day=_numbers(parts, "BYMONTHDAY", -31, 31),
         by_year_day=_numbers(parts, "BYYEARDAY", -366, 366),
         by_week_no=_numbers(parts, "BYWEEKNO", -53, 53),
@@ -259,11 +259,13 @@ def _periods(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> 
         yield from ((not period, period) for period in _ticks(rule, dtstart, first, last))
         return
     times = [time(*at, tzinfo=dtstart.tzinfo) for at in product(rule.by_hour, rule.by_minute, rule.by_second)]
+    # A day is held against each of these lists.
+    effort = 1 + sum(len(getattr(rule, name)) for name in ("by_day", "by_month_day", "by_year_day", "by_week_no")) // 50
     for offered in _day_periods(rule, dtstart.date(), first.date(), last.date()):
         days = [day for day in offered if _passes(rule, day)]
         if len(days) * len(times) > MAX_STEPS:
             raise TooManyInstances(_TOO_OFTEN)
-        yield 1 + len(offered), [datetime.combine(day, at) for day in days for at in times]
+        yield 1 + effort * len(offered), [datetime.combine(day, at) for day in days for at in times]
 
 
 def _steps(begin: int, first: int, last: int, interval: int) -> range:
@@ -324,7 +326,7 @@ def _passes(rule: Rule, day: date) -> bool:
         and (of_months or not rule.by_month_day or _counted(*_in_month(day), rule.by_month_day))
         and (not rule.by_year_day or _counted(*_in_year(day), rule.by_year_day))
         and (not rule.by_week_no or _counted(*_week(day, rule.week_start), rule.by_week_no))
-        and (not rule.by_day or any(_is_weekday(rule, day, nth, weekday) for nth, weekday in rule.by_day))
+        and (not rule.by_day or any((nth, day.weekday()) in rule.by_day for nth in _ordinals(rule, day)))
     )
 
 
@@ -354,13 +356,12 @@ def _fourth_day(day: date, week_start: int) -> date:
     return date.fromordinal(min(max(ordinal, 1), _LAST_ORDINAL))
 
 
-def _is_weekday(rule: Rule, day: date, nth: int, weekday: int) -> bool:
-    if day.weekday() != weekday:
-        return False
-    if nth == 0 or rule.freq not in ("YEARLY", "MONTHLY"):
-        return True
+def _ordinals(rule: Rule, day: date) -> Iterable[int]:
+    """Return the ordinals under which BYDAY may name a day's weekday; where there is no month or year, any of them."""
+    if rule.freq not in ("YEARLY", "MONTHLY"):
+        return {nth for nth, _ in rule.by_day}
     position, length = _in_month(day) if rule.freq == "MONTHLY" or rule.by_month else _in_year(day)
-    return nth == (position - 1) // 7 + 1 or nth == -((length - position) // 7 + 1)
+    return 0, (position - 1) // 7 + 1, -((length - position) // 7 + 1)
 
 
 def _ticks(rule: Rule, dtstart: datetime, first: datetime, last: datetime) -> Iterator[list[datetime]]:

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from itertools import chain
+from itertools import chain, islice
 
 from providers.ical_events import Part, read_parts, text_of, understanding
 from providers.ical_rules import MAX_STEPS, Rule, TooManyInstances, parse_rule, starts
@@ -23,6 +23,8 @@ from providers.model import Instance, Window
 __all__ = ["MAX_INSTANCES", "TooManyInstances", "instances"]
 
 MAX_INSTANCES = 100_000
+
+_TOO_MANY = f"The series has more than {MAX_INSTANCES} instances in the time asked about."
 
 # No clock was ever put forward by more than a day, and none of a time in a gap: a search wider by this misses nothing.
 _MARGIN = timedelta(hours=30)
@@ -47,7 +49,11 @@ def instances(skeleton: str, window: Window, tz: str) -> list[Instance]:
         found = [parts[0].instance(parts[0].start)]
     else:
         with understanding():
-            found = [one for series in _by_uid(parts) for one in _series(series, window)]
+            every = (one for series in _by_uid(parts) for one in _series(series, window))
+            # What is named one by one, by nine characters or more each, is no flood.
+            found = list(islice(every, MAX_INSTANCES + len(skeleton) // 9))
+            if next(every, None) is not None:
+                raise TooManyInstances(_TOO_MANY)
     return sorted((one for one in found if _meets(one, window)), key=lambda one: (one.start_at, one.end_at))
 
 
@@ -103,6 +109,8 @@ def _series(parts: list[Part], window: Window) -> Iterator[Instance]:
     newest = max((part.sequence for part in masters), default=0)
     masters = [part for part in masters if part.sequence == newest]
     overrides = [part for part in parts if part.recurrence_id is not None]
+    if len(masters) * len(overrides) > MAX_INSTANCES:
+        raise TooManyInstances("The series has too many masters and overrides to tell which belong together.")
     standing: dict[int, Part] = {}
     for master in masters or overrides[:1]:
         exceptions = _exceptions(master, overrides)
@@ -221,13 +229,14 @@ def _starts(master: Part, futures: list[tuple[datetime, list[Part]]], window: Wi
     first, last = shift(earliest, -_MARGIN), shift(latest, _MARGIN)
     rules, exrules = _rules(master, "RRULE"), _rules(master, "EXRULE")
     limit = MAX_STEPS // (len(rules) + len(exrules) or 1)
-    found = {to_utc(start): start for start in _named_starts(master, rules)}
+    named = ((to_utc(start), start) for start in _named_starts(master, rules))
+    found = {at: start for at, start in named if earliest <= at <= latest}
     for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in rules):
         at = to_utc(start)
         if earliest <= at <= latest:
             found[at] = start
         if len(found) > MAX_INSTANCES:
-            raise TooManyInstances(f"The series has more than {MAX_INSTANCES} instances in the time asked about.")
+            raise TooManyInstances(_TOO_MANY)
     for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in exrules):
         found.pop(to_utc(start), None)
     return found.values()

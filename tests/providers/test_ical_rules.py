@@ -9,7 +9,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from providers.ical_rules import parse_rule, starts
+from providers.ical_rules import TooManyInstances, parse_rule, starts
 
 NINE = datetime(1997, 9, 2, 9, tzinfo=UTC)
 
@@ -65,6 +65,18 @@ def test_weekdays_with_and_without_a_number_are_united():
 
 def test_a_count_below_zero_is_no_count():
     assert named("FREQ=DAILY;COUNT=-1", 2) == ["1997-09-02", "1997-09-03"]
+
+
+def test_what_a_list_says_often_counts_once():
+    assert parse_rule(f"FREQ=MONTHLY;BYDAY={','.join(['5MO', '1TU'] * 1000)}").by_day == ((5, 0), (1, 1))
+
+
+def test_a_rule_whose_days_are_held_against_endless_lists_is_given_up_sooner():
+    never = ",".join(f"{sign}{nth}{day}" for sign in "+-" for nth in range(6, 54) for day in ("MO", "TU", "WE"))
+    long_ago, count = datetime(1000, 1, 1, tzinfo=UTC), "COUNT=9999999"
+    assert named(f"FREQ=MONTHLY;{count};BYMONTHDAY=1", 1, long_ago) == ["1000-01-01"]
+    with pytest.raises(TooManyInstances):
+        named(f"FREQ=MONTHLY;{count};BYDAY={never}", 1, long_ago)
 
 
 def test_a_second_60_is_the_59th():

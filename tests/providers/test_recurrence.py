@@ -463,6 +463,23 @@ def test_a_rule_that_fires_without_end_is_an_error(rule: str):
         starts(f"DTSTART:20200101T000000Z\nRRULE:{rule}")
 
 
+HOURLY = "DTSTART:20260101T100000Z\nDURATION:PT1M\nRRULE:FREQ=HOURLY"
+OFTEN = "RECURRENCE-ID;RANGE=THISANDFUTURE:20260101T110000Z\nDURATION:PT1M\nDTSTART:20260101T1100{0:02}Z"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (HOURLY, *(OFTEN.format(number) for number in range(20))),
+        (*(f"DTSTART:20260101T1000{number % 60:02}Z" for number in range(400)), *(OFTEN.format(1) for _ in range(300))),
+    ],
+    ids=["of which many govern what follows", "of many masters and overrides"],
+)
+def test_a_series_is_an_error_whose_parts_multiply(events: tuple[str, ...]):
+    with pytest.raises(TooManyInstances):
+        instances(skeleton_of(*events), YEAR, "UTC")
+
+
 @pytest.mark.parametrize(
     "rule",
     [
