@@ -5,6 +5,7 @@ answers are no calendar. Refuses to know HTTP (`providers.download`) and iCalend
 
 A feed is one calendar, `CALENDAR`; remote ids are UIDs. ETags are made of what an event comes down to without its UID,
 so that a feed which names its events anew with every answer (Outlook's may) has changed only where its times have.
+Names matter all the same: see `_difference`.
 """
 
 from __future__ import annotations
@@ -68,26 +69,33 @@ class _Content:
         """What it comes down to, whatever the order and the names."""
         return _digest(sorted(resource.etag for resource in self.resources.values()))
 
+    @property
+    def names(self) -> str:
+        """Its names, whatever they stand for."""
+        return _digest(sorted(self.resources))
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a sync token remembers: the version that was seen, and what it came down to."""
+    """What a sync token remembers: the version that was seen, what it came down to, and its names."""
 
     version: Version
     digest: str
+    names: str
 
     def token(self) -> str:
-        return json.dumps({"digest": self.digest, "etag": self.version.etag, "modified": self.version.modified})
+        marks = {"etag": self.version.etag, "modified": self.version.modified}
+        return json.dumps({"digest": self.digest, "names": self.names, **marks})
 
     @classmethod
     def of(cls, token: str) -> _Seen:
         """Read a token. Raises SyncTokenInvalid."""
         try:
             parts = json.loads(token)
-            digest, etag, modified = (parts[name] for name in ("digest", "etag", "modified"))
+            digest, names, etag, modified = (str(parts[name]) for name in ("digest", "names", "etag", "modified"))
         except (ValueError, LookupError, TypeError):
             raise SyncTokenInvalid(calendar=CALENDAR) from None
-        return cls(Version(str(etag), str(modified)), str(digest))
+        return cls(Version(etag, modified), digest, names)
 
 
 class IcsFeedProvider:
@@ -119,7 +127,7 @@ class IcsFeedProvider:
         _check(calendar)
         seen = _Seen.of(sync_token) if sync_token is not None else None
         content = self._now() if seen is None else self._unless(seen.version)
-        if seen is not None and (content is None or content.digest == seen.digest):
+        if seen is not None and (content is None or (content.digest, content.names) == (seen.digest, seen.names)):
             latest = seen if content is None else replace(seen, version=content.version)
             yield ChangePage((), (), (), complete=False, sync_token=latest.token(), total=0)
         elif content is not None:
@@ -230,7 +238,7 @@ def _digest(texts: Sequence[str]) -> str:
 def _pages(content: _Content, known: Mapping[str, str] | None) -> Iterator[ChangePage]:
     """Yield all there is, or what isn't as it is known; the last page names what is gone and holds the token."""
     changed, gone = (list(content.resources), []) if known is None else _difference(content.resources, known)
-    complete, token = known is None, _Seen(content.version, content.digest).token()
+    complete, token = known is None, _Seen(content.version, content.digest, content.names).token()
     total = len(changed) + len(gone)
     for at in range(0, max(len(changed), 1), _PAGE):
         page = [content.resources[name] for name in changed[at : at + _PAGE]]
@@ -246,13 +254,18 @@ def _pages(content: _Content, known: Mapping[str, str] | None) -> Iterator[Chang
 
 
 def _difference(resources: Mapping[str, _Resource], known: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return the remote ids that are new or changed, and those that are gone; what only has another name is neither."""
+    """Return the remote ids that are new or changed, and those that are gone.
+
+    Where most names are others than before, the feed names its events anew, and what only has another name is neither.
+    Elsewhere another name is another event: the one that is gone may have been ours.
+    """
+    named_anew = 2 * len(known.keys() & resources.keys()) < len(known)
     changed: list[str] = []
     gone: dict[str, list[str]] = {}
     for name in sorted(known.keys() - resources.keys()):
         gone.setdefault(known[name], []).append(name)
     for name, resource in resources.items():
-        if name not in known and gone.get(resource.etag):
+        if named_anew and name not in known and gone.get(resource.etag):
             gone[resource.etag].pop()
         elif known.get(name) != resource.etag:
             changed.append(name)

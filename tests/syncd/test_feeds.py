@@ -94,6 +94,20 @@ def test_an_address_that_was_kept_open_before_feeds_were_known_is_sealed(subscri
     assert house.sync().failures == []
 
 
+def test_what_stands_in_the_place_of_our_own_event_blocks_though_only_its_name_differs(subscribed, site, at):
+    house = subscribed
+    booking = house.book(at(9, 3))
+    site.content = _calendar(house, at, 12, house.ics(house.booking(booking).event.uid, at(9, 3), 30))
+    house.later(minutes=17)
+    house.sync()
+    house.cancel(booking)
+    assert house.is_listed(at(9, 3))
+    site.content = _calendar(house, at, 12, house.ics("dentist", at(9, 3), 30))
+    house.later(minutes=17)
+    house.sync()
+    assert not house.is_listed(at(9, 3))
+
+
 def test_a_feed_is_pulled_every_quarter_of_an_hour_unless_said_otherwise(subscribed):
     house = subscribed
     house.later(minutes=13)
