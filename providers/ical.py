@@ -83,7 +83,7 @@ class Timed:
 
 def timed(calendars: Sequence[Component], zones: Zones, own_addresses: frozenset[str]) -> Iterator[Timed]:
     """Yield every VEVENT of these VCALENDARs, reduced, and what is left of those whose BEGIN was lost."""
-    own = frozenset(map(_address, own_addresses))
+    own = frozenset(filter(None, map(_address, own_addresses)))
     for calendar in calendars:
         yield from _without_begin(calendar)
     for event in (event for calendar in calendars for event in calendar.parts_named("VEVENT")):

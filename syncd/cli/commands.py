@@ -180,6 +180,7 @@ def connect_ics(
     username: Annotated[str, typer.Option("--username", help="The user name, if the feed asks for one.")] = "",
     config: ConfigPath = DEFAULT,
     name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "ics",
+    blocks: Blocks = None,
     allow_private: Private = False,
     ca_file: CaFile = None,
     as_json: AsJson = False,
@@ -190,7 +191,7 @@ def connect_ics(
     """
     from syncd.cli.connecting import Wish, connect
 
-    wish = Wish("ics", freelancer, name, url, username, None, None, allow_private, ca_file)
+    wish = Wish("ics", freelancer, name, url, username, blocks, "", allow_private, ca_file)
     return connect(config, wish, as_json=as_json)
 
 

@@ -147,6 +147,7 @@ def test_the_answers_to_invitations_count_of_those_who_are_named(busy):
     declined = vevent(":20261124T090000Z", more="ATTENDEE;PARTSTAT=DECLINED:mailto:ada@example.org")
     assert len(busy(declined, more=DAY)["busy"][0]) == 1
     assert busy(declined, more=(*DAY, "--email", "eve@example.org", "--email", "Ada@example.org"))["busy"] == [[]]
+    assert len(busy(declined, more=(*DAY, "--email", ""))["busy"][0]) == 1
 
 
 def test_a_file_may_come_through_standard_input(bare):

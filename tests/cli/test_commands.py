@@ -209,7 +209,8 @@ def test_a_feed_is_connected_by_its_address_which_nothing_shows(shell, feed, eve
     wish = ("connect", "ics", "ada", "--url", address, "--name", "work")
     shell.configure(private=False)
     shell.fails(69, "allow_private", *wish)
-    connected = shell(*wish, "--allow-private", "--json")
+    shell.fails(2, "'Home'", *wish, "--allow-private", "--blocks", "Home")
+    connected = shell(*wish, "--allow-private", "--json", "--blocks", "*")
     assert connected.code == 0, connected.err
     (calendar,) = connected.json["calendars"]
     assert (calendar["blocks"], calendar["target"], calendar["probe"]["pulls_by"]) == (True, False, "download")
