@@ -28,7 +28,8 @@ def record_drift(session: Session, calendar_id: str, tz: str, rows: list[EventRo
             _set_drift(event, plan_drift(_own_event(event, booking), None))
         elif event.remote_id in seen:
             spans = _all_spans(seen[event.remote_id].skeleton, tz)
-            _set_drift(event, plan_drift(_own_event(event, booking), spans))
+            if spans is not None:
+                _set_drift(event, plan_drift(_own_event(event, booking), spans))
 
 
 def _own_event(event: BookingEvent, booking: Booking) -> OwnEvent:
@@ -45,11 +46,12 @@ def own_spans(event: BookingEvent, booking: Booking) -> frozenset[Span]:
     return frozenset(span_of(start, end) for start, end in pairs if start and end)
 
 
-def _all_spans(skeleton: str, tz: str) -> tuple[Span, ...]:
+def _all_spans(skeleton: str, tz: str) -> tuple[Span, ...] | None:
+    """Where it is; None where that can't be understood."""
     try:
         found = instances(skeleton, _EVER, tz)
     except ProviderError:
-        return ()
+        return None
     return tuple(sorted({span_of(i.start_at, i.end_at) for i in found if i.status != "CANCELLED"}))
 
 

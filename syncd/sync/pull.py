@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -151,7 +151,7 @@ def _rows(pull: Pull, target: _Target, plan: PullPlan) -> list[EventRow]:
     with pull.store.read() as session:
         last = {row.remote_id: row for row in pulls.load_rows(session, target.calendar_id, target.generation, doubtful)}
     rows = [
-        _row(event, expanded[event.remote_id], plan.quarantine.get(event.remote_id, ()), last.get(event.remote_id))
+        _row(target, event, expanded[event.remote_id], plan.quarantine.get(event.remote_id, ()), last)
         for event in plan.upserts
     ]
     rows += [_unread_row(target, plan.quarantine[r], last.get(r)) for r in plan.quarantine if r not in expanded]
@@ -174,15 +174,22 @@ def _named_booking(row: EventRow) -> str | None:
     return booking_of(row.skeleton) or (match.group(1) if match else None)
 
 
-def _row(event: RemoteEvent, expanded: Expanded, problems: tuple[Unreadable, ...], last: EventRow | None) -> EventRow:
+def _row(
+    target: _Target,
+    event: RemoteEvent,
+    expanded: Expanded,
+    problems: tuple[Unreadable, ...],
+    known: Mapping[str, EventRow],
+) -> EventRow:
     """What changed; where a part of it isn't understood, what was known of it blocks as well."""
-    spans, problem = expanded
-    reasons = [as_reason(p) for p in problems]
+    (spans, problem), last = expanded, known.get(event.remote_id)
     if problem:
-        reasons.append(as_reason(as_unreadable(event, problem)))
-    if reasons and last:
+        return _unread_row(target, (*problems, as_unreadable(event, problem)), last)
+    if problems and last:
         spans = tuple(sorted({*spans, *last.spans}))
-    return EventRow(event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(reasons))
+    return EventRow(
+        event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(map(as_reason, problems))
+    )
 
 
 def _unread_row(target: _Target, items: tuple[Unreadable, ...], last: EventRow | None) -> EventRow:

@@ -198,7 +198,7 @@ def test_a_booking_being_moved_is_not_in_its_own_way_wherever_its_event_is(pair,
 
 
 @pytest.mark.parametrize("order", [Order(everything=True), Order(everything=True, full=True)], ids=["token", "full"])
-@pytest.mark.parametrize("kind", ["moved", "deleted", "recurring", "endless"])
+@pytest.mark.parametrize("kind", ["moved", "deleted", "recurring"])
 def test_what_someone_does_to_our_event_is_drift_until_it_is_put_back(pair, at, order, kind):
     booking = pair.book(at(12, 1))
     write(pair)
@@ -210,13 +210,12 @@ def test_what_someone_does_to_our_event_is_drift_until_it_is_put_back(pair, at, 
     elif kind == "deleted":
         pair.remote.remove("Work", remote_id)
     else:
-        rule = "FREQ=WEEKLY" if kind == "recurring" else "FREQ=SECONDLY"
-        pair.remote.put("Work", remote_id, text.replace("TRANSP:OPAQUE", f"RRULE:{rule}\r\nTRANSP:OPAQUE"))
+        pair.remote.put("Work", remote_id, text.replace("TRANSP:OPAQUE", "RRULE:FREQ=WEEKLY\r\nTRANSP:OPAQUE"))
     pair.sync(order)
     event = pair.booking(booking).event
     assert event.state == "drifted"
     assert event.drift
-    assert kind == "endless" or event.drift["kind"] == (kind if kind == "deleted" else "moved")
+    assert event.drift["kind"] == (kind if kind == "deleted" else "moved")
     assert not pair.is_listed(at(12, 1))  # the booking stands, whatever became of its event
     assert pair.is_listed(at(15, 1)) == (kind not in ("moved",))
     pair.remote.put("Work", remote_id, text)
@@ -224,6 +223,23 @@ def test_what_someone_does_to_our_event_is_drift_until_it_is_put_back(pair, at, 
     event = pair.booking(booking).event
     assert (event.state, event.drift) == ("written", None)
     assert pair.is_listed(at(15, 1))
+
+
+@pytest.mark.parametrize("order", [Order(everything=True), Order(everything=True, full=True)], ids=["token", "full"])
+@pytest.mark.parametrize(("before", "after"), [("TRANSP", "RRULE:FREQ=SECONDLY\r\nTRANSP"), ("DTSTART:", "DTSTART:x")])
+@pytest.mark.parametrize("seen", [True, False], ids=["once seen", "never seen"])
+def test_our_event_is_named_and_no_drift_while_nobody_can_say_where_it_is(pair, at, order, before, after, seen):
+    booking = pair.book(at(12, 1))
+    write(pair)
+    if seen:
+        pair.sync(order)
+    remote_id, text = event_text(pair, booking)
+    pair.remote.put("Work", remote_id, text.replace(before, after))
+    pair.sync(order)
+    assert [href for href, _ in pair.quarantined()] == [remote_id]
+    event = pair.booking(booking).event
+    assert (event.state, event.drift) == ("written", None)
+    assert not pair.is_listed(at(12, 1))
 
 
 @pytest.mark.parametrize("order", [Order(everything=True), Order(everything=True, full=True)], ids=["token", "full"])

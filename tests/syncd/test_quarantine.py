@@ -117,11 +117,13 @@ def test_a_series_of_which_a_part_cant_be_understood_blocks_as_it_is_and_as_it_w
     assert house.quarantined() == []
 
 
+@pytest.mark.parametrize("endless", [False, True], ids=["unreadable", "endless"])
 @pytest.mark.parametrize("extending", [True, False], ids=["day by day", "by the pull"])
-def test_a_series_in_quarantine_goes_on_blocking_as_days_pass(house, at, extending):
+def test_a_series_in_quarantine_goes_on_blocking_as_days_pass(house, at, extending, endless):
     house.put("series", at(10), 60, "RRULE:FREQ=DAILY")
     house.pull()
-    house.remote.put("Work", "series", house.broken("series"))
+    text = house.ics("series", at(10), 0.01, ENDLESS) if endless else house.broken("series")
+    house.remote.put("Work", "series", text)
     for _ in range(4):
         house.later(days=15)
         house.sync(FULL) if extending else pull_alone(house)
