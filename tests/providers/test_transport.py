@@ -12,7 +12,7 @@ import requests
 
 from providers import errors, transport
 from providers.addresses import Scope
-from providers.transport import Limits, leaf_for_status, redact, retry_after
+from providers.transport import Limits, leaf_for_status, retry_after
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -29,6 +29,24 @@ def test_a_redirect_keeps_the_method_and_the_body_and_is_signed_again(gateway, s
         ("PROPFIND", "/old"),
         ("PROPFIND", "/ada%40example/"),
     ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_change_is_never_redirected_to_something_else(gateway, session, answer, method, status):
+    moved = answer(status, {"Location": "/ada/work/"})
+    gateway.rule = lambda seen: moved if seen.path.endswith("one.ics") else answer(204)
+    with pytest.raises(errors.InvalidResponse, match=f"redirects a {method} to something else: not followed"):
+        session(allow_private=True).request(method, gateway.url + "ada/work/one.ics")
+    assert [seen.path for seen in gateway.seen] == ["/ada/work/one.ics"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_change_is_redirected_to_where_the_same_thing_is(gateway, session, answer, method):
+    moved = answer(308, {"Location": "/dav/ada%40example/work/o%6ee.ics"})
+    gateway.rule = lambda seen: answer(204) if seen.path.startswith("/dav/") else moved
+    assert session(allow_private=True).request(method, gateway.url + "ada/work/one.ics").status_code == 204
+    assert gateway.seen[-1].path == "/dav/ada%40example/work/one.ics"
 
 
 BASIC = requests.auth.HTTPBasicAuth("ada", "secret")
@@ -126,6 +144,8 @@ def test_nothing_is_kept_between_requests_and_nothing_comes_from_the_environment
         ("Sun, 22 Nov 2026 12:01:30 GMT", 90.0),
         ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
         ("Sunday, 22-Nov-26 12:00:10 GMT", 10.0),
+        ("Sun, 22 Nov 99999999999999999999 12:00:00 GMT", None),
+        ("Sun, 22 Nov 2026 12:00:00 +99999999999999", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header, seconds):
@@ -162,20 +182,6 @@ def test_every_status_and_every_exception_means_a_leaf():
         issubclass(leaf, errors.ProviderError) and not leaf.__subclasses__()
         for leaf in leaves - {errors.InvalidResponse}
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("https://bob:hunter2@dav.example/cal", "https://dav.example/cal"),
-        ("GET https://dav.example/x?token=abc failed", "GET https://dav.example/x?… failed"),
-        ("Authorization: Basic YWRhOnNlY3JldA==\nDepth: 1", "Authorization: …\nDepth: 1"),
-        ("got Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", "got Bearer …"),
-        ("nothing to hide", "nothing to hide"),
-    ],
-)
-def test_what_is_told_of_a_request_holds_no_secret(text, told):
-    assert redact(text) == told
 
 
 class _Hanging:
