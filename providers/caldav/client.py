@@ -19,7 +19,7 @@ from caldav.lib import error as dav
 
 from providers import ical
 from providers.caldav import discovery, probing, pull, quirks, reading, wire
-from providers.caldav.failures import leaf_of, translated
+from providers.caldav.failures import translated
 from providers.caldav.quirks import Quirk
 from providers.caldav.server import PAUSES, Resource, Server
 from providers.errors import AlreadyExists, ETagMismatch, InvalidResponse, NotFound, Unavailable, Unsupported
@@ -39,7 +39,7 @@ from providers.model import (
 )
 from providers.port import Known
 
-_INVITED = re.compile(r"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
+_INVITED = re.compile(rb"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
 _MAY_MEAN_THERE = frozenset({400, 403, 405, 409, 412})
 
 
@@ -177,7 +177,7 @@ class CalDAVProvider:
 
     def _explain_refused_creation(self, calendar: str, key: str, url: str, error: dav.DAVError) -> None:
         """Raise what a refusal means if it can be told; 412 is also used for bad data, 409 for a missing calendar."""
-        if leaf_of(error) is AlreadyExists and error.preconditions:
+        if dav.UID_CONFLICT_PRECONDITIONS.intersection(error.preconditions):
             raise AlreadyExists("the server has this UID under another address") from error
         self._explain_refused_data(error)
         if error.status not in _MAY_MEAN_THERE:
@@ -217,7 +217,7 @@ class CalDAVProvider:
         """Change the fields that are ours; raise `ETagMismatch` if the event isn't as `if_match` knew it."""
         with translated(ref.remote_id, calendar=ref.calendar, remote_id=ref.remote_id):
             current = self._matching(self._existing(ref), if_match)
-            changed = ical.change_event(current.text.encode(), event)
+            changed = ical.change_event(current.text, event)
             try:
                 said = self._server.put(current.url, changed, self._server.condition(current.etag))
             except dav.DAVError as error:
@@ -240,7 +240,7 @@ class CalDAVProvider:
         if said is None:
             self._server.tolerate(quirks.NO_ETAG_ON_PUT)
         elif not careful and quirks.OTHER_ETAG_ON_PUT not in self._server.quirks:
-            return Resource(url, said, "")
+            return Resource(url, said, b"")
         stored = self._server.shown(url, lambda resource: _holds(resource, event))
         if stored is None:
             raise Unavailable("the server took the event, but doesn't show it")

@@ -21,6 +21,7 @@ from providers.errors import GrantRevoked
 from providers.model import Connection
 
 _UNENCRYPTED = "the server asks for the password over an unencrypted connection: use https, or set auth to basic"
+_UNASKED = "the server asks for no password, and unasked none is sent unencrypted: use https, or set auth to basic"
 
 
 class Credentials(AuthBase):
@@ -39,6 +40,14 @@ class Credentials(AuthBase):
         self._takes_basic = unasked
         self._challenge: Challenge | None = None
         self._count = 0
+        self._is_sent = False
+
+    @property
+    def withheld(self) -> str | None:
+        """Why no credential was sent yet, and what would be right; None if one was."""
+        if self._is_sent:
+            return None
+        return "the server asks for no Digest: set auth to auto" if self._auth == "digest" else _UNASKED
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign a request, unless it goes elsewhere."""
@@ -76,6 +85,7 @@ class Credentials(AuthBase):
                 count=self._count,
                 cnonce=secrets.token_hex(8),
             )
+        self._is_sent = self._is_sent or "Authorization" in request.headers
 
     def _on_answer(self, response: requests.Response, **sending: Any) -> requests.Response:
         if not self._scope.covers(response.url):

@@ -61,10 +61,10 @@ def _account(rows: list[wire.Row], addresses: frozenset[str]) -> Account:
 def _starting_point(server: Server) -> wire.Row:
     """Ask the given address, then the well-known one (RFC 6764 §5), until one knows a way on; else take the first."""
     given = _given(server)
-    if isinstance(given, Transient) or (isinstance(given, wire.Row) and _leads_on(given)):
+    if isinstance(given, Transient) or (isinstance(given, wire.Row) and _leads_on(server, given)):
         return _or_raised(given)
     known = _asked(server, server.resolve(server.url, "/.well-known/caldav"))
-    if isinstance(known, wire.Row) and _leads_on(known):
+    if isinstance(known, wire.Row) and _leads_on(server, known):
         return known
     if isinstance(given, ProviderError) and isinstance(known, Transient):
         raise type(known)(f"{given}; and at its /.well-known/caldav, {known}", retry_after=known.retry_after) from given
@@ -107,9 +107,11 @@ def _explained(error: ProviderError, server: Server) -> ProviderError:
     return explained
 
 
-def _leads_on(row: wire.Row) -> bool:
+def _leads_on(server: Server, row: wire.Row) -> bool:
     if wire.UNAUTHENTICATED in row.names(dav.CurrentUserPrincipal):
-        raise GrantRevoked(f"{wire.host(row.url)} doesn't accept the user name and password")
+        told = server.withheld
+        what = f"doesn't know who asks: {told}" if told else "doesn't accept the user name and password"
+        raise GrantRevoked(f"{wire.host(row.url)} {what}")
     kinds = (dav.CurrentUserPrincipal, cdav.CalendarHomeSet, wire.PrincipalUrl)
     return wire.calendar_of(row) is not None or any(row.hrefs(kind) for kind in kinds)
 

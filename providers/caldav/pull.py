@@ -8,6 +8,10 @@ Decides how that is found out, which is one of three ways, and what a token is:
 The token says which way it belongs to, so a server may lose or gain a way between two pulls. Refuses to know what an
 event means and how it is read (`providers.caldav.reading`).
 
+A mark may be a count that begins anew with the calendar (sabre/dav 1.8): one that was removed, made again at the same
+address and changed as often as the old one seems unchanged until all is compared, at `reconcile_every`. Nothing else
+that such a server says of a calendar tells the two apart.
+
 A listing that a server cuts without saying so can't be told from one of a calendar that was emptied in part: it is for
 the caller's brake to hold that back.
 """
@@ -66,7 +70,7 @@ def listing(server: Server, calendar: RemoteCalendar, token: str | None, known: 
         return _beside_all(server, calendar, known() if known else None)
     if token.startswith(CTAG):
         return _since_mark(server, calendar.remote_id, token, known)
-    return _since_token(server, calendar.remote_id, token, known)
+    return _since_token(server, calendar, token, known)
 
 
 def _beside_all(server: Server, calendar: RemoteCalendar, known: Mapping[str, str] | None) -> Listing:
@@ -75,7 +79,10 @@ def _beside_all(server: Server, calendar: RemoteCalendar, known: Mapping[str, st
         return everything(server, calendar.remote_id)
     offered = calendar.probe is None or calendar.probe.pulls_by == "sync-token"
     find = everything if offered else by_etags
-    return _compared(server, find(server, calendar.remote_id), known)
+    found = find(server, calendar.remote_id)
+    told = {url: etag for url, etag in found.members.items() if _is_reused(server, etag)}
+    whole = _compared(server, found, known)
+    return replace(whole, members=whole.members | told)
 
 
 def _since_mark(server: Server, calendar: str, token: str, known: Known | None) -> Listing:
@@ -89,33 +96,43 @@ def _since_mark(server: Server, calendar: str, token: str, known: Known | None) 
     return _compared(server, Listing(members(server, calendar), frozenset(), mark, complete=True), before)
 
 
-def _since_token(server: Server, calendar: str, token: str, known: Known | None) -> Listing:
+def _since_token(server: Server, calendar: RemoteCalendar, token: str, known: Known | None) -> Listing:
     """List what the server says has changed; a bare refusal counts as one of the token.
 
     The full pull that follows tells whether it is the permission that is missing.
     """
     try:
-        found = _synced(server, calendar, token)
+        found = _synced(server, calendar.remote_id, token)
     except dav.DAVError as error:
         if _VALID_SYNC_TOKEN not in error.preconditions:
             _refused(server, error, _TOKEN_REFUSED, quirks.TOKEN_REFUSED_PLAINLY)
-        raise SyncTokenInvalid(calendar=calendar) from error
+        raise SyncTokenInvalid(calendar=calendar.remote_id) from error
     if found is None:
-        raise SyncTokenInvalid("the server cuts its answer to this token", calendar=calendar)
+        raise SyncTokenInvalid("the server cuts its answer to this token", calendar=calendar.remote_id)
     nothing = not (found.members or found.removed)
     return found if known is None or nothing else _judged(server, calendar, found, known())
 
 
-def _judged(server: Server, calendar: str, found: Listing, known: Mapping[str, str]) -> Listing:
-    """Drop what is as it is known; an answer with half of all that is known in it may be a listing of everything."""
+def _judged(server: Server, calendar: RemoteCalendar, found: Listing, known: Mapping[str, str]) -> Listing:
+    """Drop what is as it is known, and compare everything where the answer may be a listing of all there is."""
     unchanged = {url for url, etag in found.members.items() if server.is_same(etag, known.get(url))}
     told = {url: etag for url, etag in found.members.items() if url not in unchanged or _is_reused(server, etag)}
-    if unchanged and len(unchanged) * 2 >= len(known) and quirks.ANY_TOKEN in server.quirks:
-        whole = _compared(server, everything(server, calendar), known)
-        return replace(whole, members=whole.members | told)
+    if quirks.ANY_TOKEN in server.quirks and _may_be_all(calendar, len(unchanged), len(known)):
+        whole = _compared(server, everything(server, calendar.remote_id), known)
+        # The older token: what changes between the two answers is listed again.
+        return replace(whole, members=whole.members | told, token=found.token or whole.token)
     if quirks.REPEATED_CHANGES not in server.quirks:
         told = found.members
     return replace(found, members=told, removed=found.removed & known.keys())
+
+
+def _may_be_all(calendar: RemoteCalendar, unchanged: int, known: int) -> bool:
+    """Say whether an answer may be that to a token the server doesn't know.
+
+    Where it is known to take any, that may be each answer that isn't empty; else one with half of all that is known.
+    """
+    takes_any = calendar.probe is not None and calendar.probe.checks_tokens is False
+    return takes_any or (unchanged > 0 and unchanged * 2 >= known)
 
 
 def _is_reused(server: Server, etag: str | None) -> bool:

@@ -69,11 +69,23 @@ BARE_NAMES = Quirk(
     "it writes the address of a resource with a colon in its name as that name alone",
     "Read as an address, `urn:uuid:1.ics` leads nowhere; it is taken for a name in the calendar.",
 )
-SURROGATES = Quirk(
-    "surrogates",
+RAW_NAMES = Quirk(
+    "raw-names",
     "SOGo",
-    "it writes emoji in XML as two halves, which is no XML",
-    "One event must not hide a calendar: the halves are put together before the answer is read.",
+    "it doesn't encode ? and # in the address of a resource",
+    "An address in a listing has no query: they belong to the name.",
+)
+LOST_NAMES = Quirk(
+    "lost-names",
+    "SOGo (names with % or /)",
+    "it lists resources at addresses where it has nothing",
+    "What was just listed, isn't there and is listed again is named as unreadable, not as gone.",
+)
+FORBIDDEN_CHARACTERS = Quirk(
+    "forbidden-characters",
+    "SOGo (emoji as two halves); Cyrus, Xandikos, sabre/dav and SOGo (control characters)",
+    "it copies characters of an event into XML that no XML may hold",
+    "One event must not hide a calendar: halves are put together, and the rest replaced, before the answer is read.",
 )
 
 # What there is
@@ -100,8 +112,8 @@ ANY_TOKEN = Quirk(
     "any-token",
     "DAViCal, SOGo, Stalwart, OX",
     "it answers a sync token it doesn't know with everything there is",
-    "What was removed is in no such answer: if at least half of what is known comes back unchanged, all is listed and "
-    "compared. What this misses is found at `reconcile_every`.",
+    "What was removed is in no such answer: all is listed and compared where the probe saw that any token is taken, "
+    "elsewhere if at least half of what is known comes back unchanged. What this misses is found at `reconcile_every`.",
 )
 CUT_SYNC = Quirk(
     "cut-sync",
@@ -125,7 +137,7 @@ REUSED_ETAGS = Quirk(
     "reused-etags",
     "SOGo (gcs00000000)",
     "it counts an event's ETags from zero again when the event is removed and made anew",
-    "Such a one, listed as changed, is read whatever its ETag.",
+    "Such a one, listed as changed or when all is compared, is read whatever its ETag.",
 )
 ITSELF_LISTED = Quirk(
     "itself-listed",
@@ -159,7 +171,7 @@ MULTIGET_SILENT = Quirk(
 )
 MULTIGET_SPOILT = Quirk(
     "multiget-spoilt",
-    "servers that copy control characters of an event into XML",
+    "Cyrus (Latin-1 among UTF-8)",
     "its answer is no XML because of what one event holds",
     "One event must not hide the others: they are asked for one by one.",
 )

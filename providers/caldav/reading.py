@@ -55,7 +55,18 @@ def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch
     for url in wanted:
         if url not in answered:
             _ask_alone(server, url, batch)
+    if batch.gone:
+        _tell_apart(server, calendar, batch)
     return _settled(batch)
+
+
+def _tell_apart(server: Server, calendar: str, batch: Batch) -> None:
+    """Name as unreadable what seems gone and is still listed, so that nothing vanishes silently."""
+    lost = pull.members(server, calendar).keys() & set(batch.gone)
+    if lost:
+        server.tolerate(quirks.LOST_NAMES)
+    batch.gone = [url for url in batch.gone if url not in lost]
+    batch.unreadable += [Unreadable(url, "", "The server lists it, but has nothing at its address.") for url in lost]
 
 
 def _settled(batch: Batch) -> Batch:
@@ -88,7 +99,7 @@ def _found_by_time(server: Server, calendar: str, window: Window) -> Batch:
     """Return what the server finds in a window; what it names without a text is asked for by itself."""
     listed = {row.url: row for row in server.query(calendar, wire.within(window))}
     read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
-    batch = Batch(found=[server.resource(url, listed[url].etag, text) for url, text in read.items()])
+    batch = Batch(found=[server.resource(url, listed[url].etag, text.encode()) for url, text in read.items()])
     for url in listed.keys() - read.keys():
         _ask_alone(server, url, batch)
     return _settled(batch)
@@ -123,7 +134,7 @@ def _asked_together(server: Server, calendar: str, wanted: dict[str, str | None]
     if not wanted.keys() <= {row.url for row in rows}:
         server.tolerate(quirks.MULTIGET_SILENT)
     read = {
-        row.url: server.resource(row.url, row.etag or wanted[row.url], text)
+        row.url: server.resource(row.url, row.etag or wanted[row.url], text.encode())
         for row in rows
         if row.url in wanted and (text := row.text(cdav.CalendarData))
     }
@@ -142,7 +153,7 @@ def _ask_alone(server: Server, url: str, batch: Batch) -> None:
         reason = "The server refuses to show it." if error.status == 403 else "The server fails to show it."
         batch.unreadable.append(Unreadable(url, "", reason))
     except (InvalidResponse, ValueError):
-        batch.unreadable.append(Unreadable(url, "", "It is too large or not text."))
+        batch.unreadable.append(Unreadable(url, "", "It is too large or can't be read."))
     else:
         if resource is None:
             batch.gone.append(url)

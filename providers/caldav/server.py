@@ -44,7 +44,7 @@ class Resource:
 
     url: str
     etag: str
-    text: str
+    text: bytes
 
 
 class Server:
@@ -59,13 +59,15 @@ class Server:
         url: str,
         scope: Scope,
         answers: _Answers,
+        credentials: Credentials,
         allowed: frozenset[Quirk],
         pauses: tuple[float, ...],
     ) -> None:
         self._client = client
         self._scope = scope
         self._answers = answers
-        answers.mend = self._joined
+        self._credentials = credentials
+        answers.mend = self._mended_text
         self.url = url
         self.quirks = allowed
         self._pauses = pauses if quirks.SLOW_TO_SHOW in allowed else ()
@@ -83,6 +85,7 @@ class Server:
         url = wire.resolve(connection.url, "")
         scope = Scope(url)
         answers = _Answers()
+        credentials = Credentials(connection, scope, unasked=quirks.NEVER_ASKS in allowed)
         _quieten()
         client = DAVClient(
             url, ssl_verify_cert=connection.ca_file or True, enable_rfc6764=False, rate_limit_handle=False
@@ -90,12 +93,12 @@ class Server:
         client.session.close()
         client.session = open_session(
             scope=scope,
-            auth=Credentials(connection, scope, unasked=quirks.NEVER_ASKS in allowed),
+            auth=credentials,
             allow_private=connection.allow_private,
             ca_file=connection.ca_file,
             on_response=answers,
         )
-        return cls(client, url, scope, answers, allowed, pauses)
+        return cls(client, url, scope, answers, credentials, allowed, pauses)
 
     def close(self) -> None:
         """Close the connections."""
@@ -106,17 +109,22 @@ class Server:
         """The last answer as far as it takes to recognise who gave it; None if there was none."""
         return self._answers.said
 
+    @property
+    def withheld(self) -> str | None:
+        """Why no credential was sent yet, and what would be right; None if one was."""
+        return self._credentials.withheld
+
     def tolerate(self, quirk: Quirk) -> None:
         """Note that the server has a quirk; raise `InvalidResponse` where that isn't allowed for."""
         if quirk not in self.quirks:
             raise InvalidResponse(f"{wire.host(self.url)} can't be used: {quirk.what}")
         self.seen.add(quirk)
 
-    def _joined(self, xml: bytes) -> bytes:
-        if quirks.SURROGATES not in self.quirks or (whole := wire.joined(xml)) == xml:
+    def _mended_text(self, xml: bytes) -> bytes:
+        if quirks.FORBIDDEN_CHARACTERS not in self.quirks or (mended := wire.readable(xml)) == xml:
             return xml
-        self.seen.add(quirks.SURROGATES)
-        return whole
+        self.seen.add(quirks.FORBIDDEN_CHARACTERS)
+        return mended
 
     def resolve(self, base: str, href: str) -> str:
         """Return an href of a collection as a URL; raise `InvalidResponse` if it leads to another owner's host."""
@@ -143,6 +151,9 @@ class Server:
         return [self._settled(row, base) for row in wire.rows(answer.tree, base, self._address)]
 
     def _address(self, base: str, href: str) -> str:
+        if "?" in href or "#" in href:
+            self.tolerate(quirks.RAW_NAMES)
+            href = href.replace("?", "%3F").replace("#", "%23")
         if urlsplit(href).scheme in ("", "http", "https"):
             return wire.resolve(base, href)
         self.tolerate(quirks.BARE_NAMES)
@@ -183,7 +194,8 @@ class Server:
             if error.status in (404, 410):
                 return None
             raise
-        return self.resource(url, answer.headers.get("ETag") or self._etag(url), answer.raw)
+        text = self._answers.body  # the package decodes it as UTF-8, or fails
+        return self.resource(url, answer.headers.get("ETag") or self._etag(url), text)
 
     def shown(self, url: str, is_meant: Callable[[Resource], bool]) -> Resource | None:
         """Return what stands at an address in the end: it is read again, with pauses, until it is what is meant."""
@@ -197,7 +209,7 @@ class Server:
                 self.seen.add(quirks.SLOW_TO_SHOW)
         return found
 
-    def resource(self, url: str, etag: str | None, text: str) -> Resource:
+    def resource(self, url: str, etag: str | None, text: bytes) -> Resource:
         """Return what was read; without an ETag of the server's it has one made of its text."""
         if etag is None:
             self.tolerate(quirks.NO_ETAGS)
@@ -224,7 +236,7 @@ class Server:
     def put(self, url: str, text: bytes, condition: dict[str, str]) -> str | None:
         """Write one resource; return its ETag if the server says it."""
         headers = _CALENDAR_TYPE | self._silence() | condition
-        etag: str | None = self._send("PUT", url, text.decode(), headers).headers.get("ETag")
+        etag: str | None = self._send("PUT", url, wire.decoded(text), headers).headers.get("ETag")
         return etag
 
     def delete(self, url: str, condition: dict[str, str]) -> None:
@@ -258,9 +270,13 @@ class Server:
 
     def _send(self, method: str, url: str, body: str, headers: dict[str, str]) -> DAVResponse:
         self._answers.said = None
-        answer = self._client.request(self._own(url), method, body, headers)
-        if answer.status >= 300:
-            raise dav.error_from_response(dav.DAVError, answer, f"{method} failed")
+        try:
+            answer = self._client.request(self._own(url), method, body, headers)
+            if answer.status >= 300:
+                raise dav.error_from_response(dav.DAVError, answer, f"{method} failed")
+        except dav.DAVError as error:
+            error.preconditions = wire.preconditions(error.preconditions)
+            raise
         return answer
 
 
@@ -292,12 +308,13 @@ class _Answers:
     """
 
     landed = ""
+    body = b""
     said: Said | None = None
     mend: Callable[[bytes], bytes] = bytes
 
     def __call__(self, response: requests.Response) -> None:
         """Note and label an answer; raise `InvalidResponse` for a web page and for XML that isn't read."""
-        self.landed = response.url
+        self.landed, self.body = response.url, response.content
         kind, cookies = response.headers.get("Content-Type", ""), response.headers.get("Set-Cookie", "")
         self.said = Said(response.url, kind, response.content[:65_536], cookies)
         refused = refusal(response.content)

@@ -69,10 +69,15 @@ REFUSED_DATA = frozenset(
         *("supported-calendar-data", "max-resource-size", "min-date-time", "max-date-time"),
     )
 )  # RFC 4791 §5.3.2.1
+_MEANT = ("{DAV:}", "{urn:ietf:params:xml:ns:caldav}")
 _DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
 _HALVES = re.compile(
     rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
 )  # U+D800 to U+DBFF, then U+DC00 to U+DFFF
+_FORBIDDEN = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|\xed[\xa0-\xbf][\x80-\xbf]|&#(?:x([0-9a-fA-F]{1,8})|(\d{1,10}));"
+)  # or a reference, which may be to one
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0", b"<\0")
 _TEXT_MARK = "text-sha256-"
 _WRITING = {"{DAV:}all", "{DAV:}write", "{DAV:}write-content", "{DAV:}bind"}
 
@@ -130,13 +135,31 @@ def _rows_of(response: Any, base: str, address: Callable[[str, str], str]) -> It
         yield Row(address(base, (href.text or "").strip()), status, found)
 
 
-def joined(xml: bytes) -> bytes:
-    """Return XML in which the two halves of a character beyond U+FFFF, written as references, are that character."""
-    return _HALVES.sub(lambda pair: _character(int(pair[1]), int(pair[2])), xml)
+def readable(xml: bytes) -> bytes:
+    """Return XML without characters that it may not hold (XML 1.0 §2.2), unless it is UTF-16 or UTF-32.
+
+    Two halves of one beyond U+FFFF, written as references, are that character; all else becomes U+FFFD.
+    """
+    if xml.startswith(_WIDE):
+        return xml
+    whole = _HALVES.sub(lambda pair: _character(int(pair[1]), int(pair[2])), xml)
+    return _FORBIDDEN.sub(_allowed, whole)
+
+
+def _allowed(found: re.Match[bytes]) -> bytes:
+    hexadecimal, decimal = found[1], found[2]
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal or b"0")
+    fits = code in (9, 10, 13) or 32 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
+    return found[0] if fits else "\ufffd".encode()
 
 
 def _character(high: int, low: int) -> bytes:
     return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)).encode()
+
+
+def preconditions(named: Iterable[str]) -> list[str]:
+    """Return those of the elements of a refusal that name a precondition; others are to be ignored (RFC 4918 §17)."""
+    return [name for name in named if name.startswith(_MEANT)]
 
 
 def status_code(line: str | None) -> int:
@@ -179,10 +202,25 @@ def opaque(etag: str | None) -> str | None:
     return None if etag is None else unquote(etag.strip()).removeprefix("W/").strip('"')
 
 
-def text_mark(text: str) -> str:
+def decoded(text: bytes) -> str:
+    """Return lines of UTF-8; one that isn't is Latin-1, as a file may have been imported as it was."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return "\n".join(map(_decoded_line, text.split(b"\n")))
+
+
+def _decoded_line(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def text_mark(text: bytes) -> str:
     """Return what stands for the ETag of a resource that has none: the same for the same lines."""
-    lines = "\n".join(text.split())  # XML turns CRLF into LF, and some servers fold anew
-    return _TEXT_MARK + sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+    lines = b"\n".join(text.split())  # XML turns CRLF into LF, and some servers fold anew
+    return _TEXT_MARK + sha256(lines).hexdigest()
 
 
 def is_text_mark(etag: str) -> bool:

@@ -244,6 +244,14 @@ def test_over_an_open_connection_the_password_is_not_sent_unasked():
     assert signed("http://dav.example.org/", auth="basic").headers["Authorization"].startswith("Basic ")
 
 
+def test_what_was_not_said_unasked_is_told_with_the_remedy():
+    for options, told in (({}, "use https, or set auth to basic"), ({"auth": "digest"}, "set auth to auto")):
+        connection = Connection("http://dav.example.org/", "ada", "secret", **options)
+        credentials = Credentials(connection, Scope(connection.url))
+        requests.Request("GET", "http://dav.example.org/", auth=credentials).prepare()
+        assert told in credentials.withheld
+
+
 def test_over_an_open_connection_a_request_for_basic_is_refused_with_the_remedy():
     request = signed("http://dav.example.org/")
     response = requests.Response()

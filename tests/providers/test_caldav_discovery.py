@@ -136,8 +136,10 @@ def test_a_207_to_a_stranger_is_a_wrong_password(gateway, open_caldav, answer):
         b"</current-user-principal></prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"
     )
     gateway.rule = lambda _seen: answer(207, XML, stranger)
-    with pytest.raises(GrantRevoked):
+    with pytest.raises(GrantRevoked, match="doesn't accept the user name and password"):
         open_caldav().list_calendars()
+    with pytest.raises(GrantRevoked, match="doesn't know who asks: the server asks for no Digest: set auth to auto"):
+        open_caldav(auth="digest").list_calendars()
 
 
 def test_an_unreachable_server_is_unavailable_and_its_name_is_told(open_caldav):

@@ -201,8 +201,15 @@ def test_one_resource_that_spoils_the_answer_for_all_does_not_hide_the_others(
 ):
     direct, calendar = work
     uids = fill(radicale, direct, small_event, 3)
-    gateway.rewrite = lambda seen, given: _edited(given, b"UID:e001", b"UID:e001\x0b") if is_multiget(seen) else given
+    gateway.rewrite = lambda seen, given: _edited(given, b"UID:e001", b"UID:e001\xe4") if is_multiget(seen) else given
     assert pulled(open_caldav(), calendar)[0] == uids
+
+
+def test_an_event_in_latin_1_is_read(radicale, gateway, open_caldav, work, small_event, pulled):
+    direct, calendar = work
+    fill(radicale, direct, small_event, 3)
+    gateway.rewrite = lambda _seen, given: _edited(given, b"UID:e001", b"UID:e001-\xe4")
+    assert pulled(open_caldav(), calendar)[::2] == (["e000", "e001-ä", "e002"], [])
 
 
 def test_what_is_gone_before_it_could_be_read_is_removed(radicale, gateway, open_caldav, work, small_event, pulled):

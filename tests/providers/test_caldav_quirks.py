@@ -139,7 +139,7 @@ def what_is_there_is_listed_and_then_what_changed(stage):
 
 
 @twin(quirks.BARE_NAMES)
-@twin(quirks.SURROGATES)
+@twin(quirks.FORBIDDEN_CHARACTERS, "forbidden-characters", "surrogates")
 def odd_names_and_texts_hide_nothing(stage):
     stage.put("urn:uuid:1", more="SUMMARY:Party \U0001f389\r\n")
     stage.put("plain")
@@ -151,6 +151,32 @@ def odd_names_and_texts_hide_nothing(stage):
     assert "GET" not in {request.method for request in stage.server.seen}
 
 
+@twin(quirks.RAW_NAMES)
+def a_name_with_a_question_mark_is_a_name(stage):
+    stage.put("what?x=1&y=2#frag", "plain")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    assert stage.pulled(provider, calendar) == ["plain", "what?x=1&y=2#frag"]
+    stage.server.remove("Work", "what?x=1&y=2#frag.ics")
+    stage.pulled(provider, calendar, again=True)
+    assert stage.names() == ["plain.ics"]
+
+
+@twin(quirks.LOST_NAMES, "raw-names")
+def nothing_vanishes_silently(stage):
+    stage.put("100%25 off", "goes", "plain")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+
+    def goes(request):
+        if b"calendar-multiget" in request.body and "goes.ics" in stage.server.texts("Work"):
+            stage.server.remove("Work", "goes.ics")
+
+    stage.server.meanwhile = goes
+    stage.pulled(provider, calendar)
+    assert [name.partition("%")[0] for name in stage.names()] == ["100", "plain.ics"]
+
+
 @twin(quirks.REUSED_ETAGS)
 def what_was_removed_and_made_again_is_read_again(stage):
     stage.put("a", "b", "c")
@@ -160,6 +186,18 @@ def what_was_removed_and_made_again_is_read_again(stage):
     stage.server.remove("Work", "a.ics")
     stage.put("a", more="TRANSP:TRANSPARENT\r\n")
     assert stage.pulled(provider, calendar, again=True) == ["a"]
+
+
+@twin(quirks.REUSED_ETAGS)
+def what_was_made_again_is_read_again_when_all_is_compared(stage):
+    stage.put("a", "b", "c")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.pulled(provider, calendar)
+    stage.server.remove("Work", "a.ics")
+    stage.put("a", more="TRANSP:TRANSPARENT\r\n")
+    stage.token = None
+    assert "a" in stage.pulled(provider, calendar, again=True)
 
 
 @twin(
@@ -181,6 +219,20 @@ def what_is_gone_is_found_after_the_server_forgot_its_tokens(stage):
     stage.token = "http://scripted.example/sync/0/0"
     stage.pulled(provider, calendar, again=True)
     assert stage.names() == ["a.ics", "b.ics"]
+
+
+@twin(quirks.ANY_TOKEN)
+def a_calendar_that_was_made_anew_has_nothing_of_the_old_one(stage):
+    stage.put("old", "both")
+    provider = stage.open()
+    seen = provider.probe(stage.calendar(provider))
+    calendar = dataclasses.replace(stage.calendar(provider), probe=seen)
+    stage.pulled(provider, calendar)
+    stage.server.remove_calendar("Work")
+    stage.server.make_calendar("Work")
+    stage.put("both", "new")
+    stage.pulled(provider, calendar, again=True)
+    assert stage.names() == ["both.ics", "new.ics"]
 
 
 @twin(quirks.REPEATED_CHANGES)
@@ -410,6 +462,19 @@ def test_what_is_avoided_would_go_wrong(stage, quirk):
 
 
 # What else a server may do while we write
+
+
+@pytest.mark.parametrize("key", ["a;b,c", "a:b", "100%25", "what?x=1&y=2", "it's (ours)", "back\\slash"])
+def test_what_was_created_is_found_by_its_key(stage, key):
+    played = stage((), quirks.ALL)
+    provider = played.open()
+    calendar = played.calendar(provider)
+    ref = provider.create(calendar, consultation(), key)
+    assert (ref.uid, provider.find(calendar, key).ref) == (key, ref)
+    played.pulled(provider, calendar)
+    assert list(played.known) == [ref.remote_id]
+    with pytest.raises(AlreadyExists):
+        provider.create(calendar, consultation(), key)
 
 
 def test_another_write_to_the_same_address_is_noticed_where_conditions_are_ignored(stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +38,11 @@ def consultation():
 def refusal(answer, status, condition=""):
     body = f'<?xml version="1.0"?><D:error xmlns:D="DAV:">{condition}</D:error>' if condition else ""
     return answer(status, XML, body.encode())
+
+
+def _edited(given, old, new):
+    given.body = given.body.replace(old, new)
+    return given
 
 
 def only(method, given):
@@ -124,6 +130,27 @@ def test_a_refused_create_says_what_is_the_matter(
     assert type(caught.value) is leaf
     assert caught.value.remote_id == work[1].remote_id + "key.ics"
     assert "Intro" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "leaf"), [(403, PermissionDenied), (409, NotFound), (412, Unsupported)])
+def test_what_a_server_says_in_words_of_its_own_is_no_precondition(
+    gateway, open_caldav, work, consultation, answer, status, leaf
+):
+    own = '<exception xmlns="http://sabredav.org/ns">Conflict</exception><line xmlns="http://sabredav.org/ns">7</line>'
+    gateway.rule = only("PUT", refusal(answer, status, own))
+    with pytest.raises(leaf) as caught:
+        open_caldav().create(work[1], consultation(), "key")
+    assert type(caught.value) is leaf
+    assert not {"exception", "line"} & set(re.split(r"\W+", str(caught.value)))
+
+
+def test_a_line_in_latin_1_is_kept_as_utf_8_when_an_event_is_changed(
+    radicale, gateway, open_caldav, work, consultation
+):
+    ref = open_caldav().create(work[1], consultation(description="Für Bob"), "key")
+    gateway.rewrite = lambda seen, given: _edited(given, "ü".encode(), b"\xfc") if seen.method == "GET" else given
+    open_caldav().update(ref, consultation(11), ref.etag)
+    assert "DESCRIPTION:Für Bob" in radicale.get(work[0], "key")
 
 
 def test_a_create_in_a_calendar_that_is_gone_raises_not_found(radicale, gateway, open_caldav, work, consultation):

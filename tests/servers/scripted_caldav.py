@@ -33,7 +33,7 @@ ODDITIES = (
     *("multiget-spoilt", "one-fails", "missed-by-time", "if-none-match-ignored", "if-match-ignored", "if-match-wanted"),
     *("other-412", "other-412=bare", "uid-conflict=400", "uid-conflict=403", "no-etag-on-put", "other-etag-on-put"),
     *("slow-to-show", "schedules", "end-wanted", "zones-lost", "answers-200", "reused-etags", "bare-names"),
-    *("surrogates", "gone-refused=403", "gone-refused=405"),
+    *("surrogates", "gone-refused=403", "gone-refused=405", "raw-names", "forbidden-characters"),
 )
 """All that can be played; some of it, like truncated answers, is within the RFCs."""
 
@@ -338,7 +338,7 @@ class ScriptedServer:
         place = f"{self.home}{calendar.name.lower()}/"
         answer = self._multistatus(request, rows + [Row(place + name, status="404 Not Found") for name in missing])
         if self.plays("multiget-spoilt"):
-            answer.body = answer.body.replace(b"BEGIN:VEVENT", b"BEGIN:VEVENT\x0b", 1)
+            answer.body = answer.body.replace(b"BEGIN:VEVENT", b"BEGIN:VEVENT\xe4", 1)
         return answer
 
     def _query(self, request: Request, calendar: Calendar, root: ET.Element) -> Answer:
@@ -452,6 +452,8 @@ class ScriptedServer:
             path = path.rstrip("/")
         if self.plays("bare-names") and ":" in path:
             return path.rpartition("/")[2]
+        if self.plays("raw-names"):
+            return escape(path)
         text = quote(path, safe="/@" if self.plays("literal-at") else "/")
         text = text.replace("%40", "%2540") if self.plays("encoded-twice") else text
         if self.plays("other-port"):
@@ -462,6 +464,8 @@ class ScriptedServer:
         answer = multistatus(request, rows, token, self._href)
         if self.plays("surrogates"):
             answer.body = in_halves(answer.body)
+        if self.plays("forbidden-characters"):
+            answer.body = answer.body.replace(b"SUMMARY:", b"SUMMARY:\x0b&#xFFFE;&#8;\xef\xbf\xbf")
         return answer
 
 
