@@ -58,17 +58,20 @@ def _place(url: str) -> _Place | None:
 
 
 _SAFE_STEPS = frozenset({("http", "http"), ("http", "https"), ("https", "https")})
-_REGISTRY_LABEL = re.compile("ac|asn|co|com|edu|gob|gov|id|lib|me|mil|ne|net|nom|or|org|sch")
+_REGISTRY_LABEL = re.compile(
+    "ac|ad|asn|asso|co|com|ed|edu|go|gob|gouv|gov|gv|id|lib|ltd|me|mil|ne|net|nom|or|org|plc|sch"
+)
 # Domains whose next label belongs to someone else each: names for machines at home above all, and a few hosters.
 _SHARED_BY_STRANGERS = {
     "net": "azurewebsites ddns dynv6 myfritz sytes ts zapto",
-    "org": "duckdns dyndns freeddns hopto mooo no-ip spdns",
-    "com": "asuscomm herokuapp myqnapcloud onrender trycloudflare",
-    "de": "ddnss dnshome goip selfhost spdns",
+    "org": "duckdns dyndns eu freeddns hopto mooo no-ip spdns",
+    "com": "asuscomm herokuapp myqnapcloud onrender owncube trycloudflare uk",
+    "de": "ddnss dnshome goip selfhost spdns your-storageshare",
     "me": "diskstation dscloud i234 myds nohost synology",
     "io": "dedyn github gitlab ngrok nip sslip",
     "app": "netlify ngrok-free vercel web",
     "dev": "fly ngrok-free pages workers",
+    "digital": "tab",
     "st": "noho",
     "fr": "ynh",
 }
