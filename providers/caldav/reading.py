@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from caldav.elements import cdav
 from caldav.lib import error as dav
@@ -61,8 +62,13 @@ def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch
 
 
 def _tell_apart(server: Server, calendar: str, batch: Batch) -> None:
-    """Name as unreadable what seems gone and is still listed, so that nothing vanishes silently."""
-    lost = pull.members(server, calendar).keys() & set(batch.gone)
+    """Name as unreadable what seems gone and is still listed, so that nothing vanishes silently.
+
+    A sync may list a name with % as it is, and a PROPFIND the same one encoded.
+    """
+    listed = pull.members(server, calendar)
+    raw = {wire.resolve(url, unquote(wire.path(url))) for url in listed if "%25" in url}
+    lost = [url for url in batch.gone if url in listed or url in raw]
     if lost:
         server.tolerate(quirks.LOST_NAMES)
     batch.gone = [url for url in batch.gone if url not in lost]

@@ -162,7 +162,7 @@ def a_name_with_a_question_mark_is_a_name(stage):
     assert stage.names() == ["plain.ics"]
 
 
-@twin(quirks.LOST_NAMES, "raw-names")
+@twin(quirks.LOST_NAMES, "raw-names", "raw-names-in-sync")
 def nothing_vanishes_silently(stage):
     stage.put("100%25 off", "goes", "plain")
     provider = stage.open()

@@ -33,7 +33,7 @@ ODDITIES = (
     *("multiget-spoilt", "one-fails", "missed-by-time", "if-none-match-ignored", "if-match-ignored", "if-match-wanted"),
     *("other-412", "other-412=bare", "uid-conflict=400", "uid-conflict=403", "no-etag-on-put", "other-etag-on-put"),
     *("slow-to-show", "schedules", "end-wanted", "zones-lost", "answers-200", "reused-etags", "bare-names"),
-    *("surrogates", "gone-refused=403", "gone-refused=405", "raw-names", "forbidden-characters"),
+    *("surrogates", "gone-refused=403", "gone-refused=405", "raw-names", "raw-names-in-sync", "forbidden-characters"),
 )
 """All that can be played; some of it, like truncated answers, is within the RFCs."""
 
@@ -80,6 +80,7 @@ class ScriptedServer:
     def play(self, *oddities: str) -> None:
         """Start anew, without calendars, with these oddities."""
         with self._lock:
+            self._syncing = False
             self._odd = dict(one.partition("=")[::2] for one in oddities)
             self._revisions = itertools.count(1)
             self.revision = 0
@@ -452,7 +453,7 @@ class ScriptedServer:
             path = path.rstrip("/")
         if self.plays("bare-names") and ":" in path:
             return path.rpartition("/")[2]
-        if self.plays("raw-names"):
+        if self.plays("raw-names") or (self.plays("raw-names-in-sync") and self._syncing):
             return escape(path)
         text = quote(path, safe="/@" if self.plays("literal-at") else "/")
         text = text.replace("%40", "%2540") if self.plays("encoded-twice") else text
@@ -461,6 +462,7 @@ class ScriptedServer:
         return self.url.rstrip("/") + text if self.plays("absolute") else text
 
     def _multistatus(self, request: Request, rows: list[Row], token: str = "") -> Answer:
+        self._syncing = request.asks_sync
         answer = multistatus(request, rows, token, self._href)
         if self.plays("surrogates"):
             answer.body = in_halves(answer.body)
