@@ -20,6 +20,7 @@ import urllib3
 from urllib3 import exceptions as wire
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import connection as sockets
+from urllib3.util import parse_url
 
 from providers.addresses import is_public
 from providers.errors import InvalidResponse, Unavailable
@@ -70,8 +71,20 @@ def allowed_addresses(host: str, port: int, terms: Terms) -> list[str]:
     allowed = [address for address in found if terms.allow_private or is_public(address)]
     if not allowed:
         where = "a private address" if host in found else f"at the private address {', '.join(found)}"
-        raise Unavailable(f"{host} is {where}: set allow_private for this account to permit that")
+        raise Unavailable(f"{host} is {where}: set allow_private for this account (--allow-private) to permit that")
     return allowed
+
+
+def is_at_home(url: str) -> bool:
+    """Say whether the host in a URL has private addresses alone; one that can't be found has none."""
+    try:
+        parts = parse_url(url)
+        allowed_addresses(parts.host or "", parts.port or 0, Terms())
+    except Unavailable:
+        return True
+    except (OSError, ValueError, wire.LocationParseError):
+        return False
+    return False
 
 
 def _connected(connection: HTTPConnection, terms: Terms) -> socket.socket:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import NamedTuple
 
 from providers.errors import InvalidResponse
@@ -26,6 +27,7 @@ __all__ = ["Reduced", "booking_of", "change_event", "read_written", "reduce", "w
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
+_LONGEST_UID = 500
 _SEQUENCE = re.compile(r"\d{1,9}", re.ASCII)
 _MIDNIGHT = re.compile(r"T000000Z?$", re.ASCII)
 _ZONE = re.compile(r";TZID=([^:\r]+):")
@@ -312,9 +314,14 @@ def _address(written: str) -> str:
     return written.strip().casefold().removeprefix("mailto:").strip()
 
 
+_LONGEST_UID = 500
+
+
 def _uid(event: Component) -> str:
+    """Return the UID, or what stands for one too long to be kept."""
     line = event.first("UID")
-    return _CONTROL.sub("", unescaped(line.value)).strip() if line is not None else ""
+    uid = _CONTROL.sub("", unescaped(line.value)).strip() if line is not None else ""
+    return uid if len(uid) <= _LONGEST_UID else f"uid-{sha256(uid.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def _shown_start(event: Component) -> str | None:

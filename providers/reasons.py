@@ -57,7 +57,7 @@ def _of_tls(error: BaseException) -> str:
     said = str(getattr(error, "reason", "") or "")
     if said in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
         return "{host} doesn't speak TLS on this port: is the port right?"
-    return "no encrypted connection to {host} comes about"
+    return "no encrypted connection to {host} comes about: is the port right, or is it http:// that it speaks?"
 
 
 def _of_name(error: BaseException) -> str:

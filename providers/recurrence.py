@@ -1,8 +1,8 @@
 """Series → instances: a timing skeleton, asked for a window, answers in UTC.
 
 Decides how rules, RDATE, EXDATE and overrides (RECURRENCE-ID, also THISANDFUTURE) become instances. Refuses to know
-which of them block, and the host's zone. A series that would give more than MAX_INSTANCES in one window is an error,
-never a part of the answer.
+which of them block, and the host's zone. A series that would give too many instances in one window is an error, never a
+part of the answer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ __all__ = ["MAX_INSTANCES", "TooManyInstances", "instances"]
 
 MAX_INSTANCES = 100_000
 
-_TOO_MANY = f"The series has more than {MAX_INSTANCES} instances in the time asked about."
-
 # No clock was ever put forward by more than a day, and none of a time in a gap: a search wider by this misses nothing.
 _MARGIN = timedelta(hours=30)
 
@@ -34,13 +32,13 @@ _DATES = re.compile(r"\r\n(?:DTSTART|DTEND)[^:\r]*:(\d{8})", re.ASCII)
 _MAY_REACH_FAR = ("\r\nRRULE", "\r\nRDATE", "\r\nDURATION")
 
 
-def instances(skeleton: str, window: Window, tz: str) -> list[Instance]:
+def instances(skeleton: str, window: Window, tz: str, limit: int = MAX_INSTANCES) -> list[Instance]:
     """Return the instances whose span meets the half-open window, in UTC, by start.
 
     One of no length is among them if it starts in the window; a cancelled one is, with that status. `tz` (IANA) is the
     calendar's zone, where a DATE runs from midnight to midnight; a floating time is in the skeleton's X-WR-TIMEZONE,
-    else in `tz`. Raises TooManyInstances for a series of more than MAX_INSTANCES in the window, InvalidResponse for
-    what isn't a skeleton, ValueError for an unknown `tz`.
+    else in `tz`. Raises TooManyInstances for a series of more than `limit` in the window, InvalidResponse for what
+    isn't a skeleton, ValueError for an unknown `tz`.
     """
     if _lies_elsewhere(skeleton, window):
         return []
@@ -49,12 +47,16 @@ def instances(skeleton: str, window: Window, tz: str) -> list[Instance]:
         found = [parts[0].instance(parts[0].start)]
     else:
         with understanding():
-            every = (one for series in _by_uid(parts) for one in _series(series, window))
+            every = (one for series in _by_uid(parts) for one in _series(series, window, limit))
             # What is named one by one, by nine characters or more each, is no flood.
-            found = list(islice(every, MAX_INSTANCES + len(skeleton) // 9))
+            found = list(islice(every, limit + len(skeleton) // 9))
             if next(every, None) is not None:
-                raise TooManyInstances(_TOO_MANY)
+                raise _too_many(limit)
     return sorted((one for one in found if _meets(one, window)), key=lambda one: (one.start_at, one.end_at))
+
+
+def _too_many(limit: int) -> TooManyInstances:
+    return TooManyInstances(f"The series has more than {limit} instances in the time asked about.")
 
 
 def _lies_elsewhere(skeleton: str, window: Window) -> bool:
@@ -100,7 +102,7 @@ class _Exceptions:
         return to_utc(start) in self.instants or start.date() in self.days
 
 
-def _series(parts: list[Part], window: Window) -> Iterator[Instance]:
+def _series(parts: list[Part], window: Window, limit: int) -> Iterator[Instance]:
     """Yield the instances of the components of one UID. Raises TooManyInstances.
 
     Of several masters the highest SEQUENCE counts, and all that share it: what may be two events must block as two.
@@ -115,13 +117,13 @@ def _series(parts: list[Part], window: Window) -> Iterator[Instance]:
     for master in masters or overrides[:1]:
         exceptions = _exceptions(master, overrides)
         if master.recurrence_id is None:
-            yield from _regular(master, exceptions, window)
+            yield from _regular(master, exceptions, window, limit)
         listed = chain.from_iterable(exceptions.overrides.values())
         standing |= {id(one): one for one in listed if not exceptions.exclude(_replaced(one, master))}
     for override in standing.values():
         yield override.instance(override.start)
         if override.and_future and override.recurs:
-            yield from _regular(override, _exceptions(override, []), window)
+            yield from _regular(override, _exceptions(override, []), window, limit)
 
 
 def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:
@@ -170,13 +172,13 @@ def _aligned(moment: date | datetime, master: Part) -> datetime:
     return midnight((moment if at_midnight else in_zone(moment, zone)).date(), zone)
 
 
-def _regular(master: Part, exceptions: _Exceptions, window: Window) -> Iterator[Instance]:
+def _regular(master: Part, exceptions: _Exceptions, window: Window, limit: int) -> Iterator[Instance]:
     """Yield what the master gives where no override stands, each by the THISANDFUTURE overrides in force there.
 
     A period may start with an instance of the rule; which of the two lengths holds isn't said, so both are given.
     """
     futures = _futures(exceptions)
-    plain = ((start, None) for start in _starts(master, futures, window))
+    plain = ((start, None) for start in _starts(master, futures, window, limit))
     for start, length in chain(plain, _periods(master)):
         at = to_utc(start)
         if at in exceptions.overrides or exceptions.exclude(start):
@@ -223,21 +225,21 @@ def _period_length(at: datetime, line: Line, end: str, master: Part) -> Length:
     return Length(exact=max(timedelta(0), ends_at - at))
 
 
-def _starts(master: Part, futures: list[tuple[datetime, list[Part]]], window: Window) -> Iterable[datetime]:
+def _starts(master: Part, futures: list[tuple[datetime, list[Part]]], window: Window, limit: int) -> Iterable[datetime]:
     """Return the starts that may give an instance in the window, on their own wall clocks, each instant once."""
     earliest, latest = _reach(master, futures, window)
     first, last = shift(earliest, -_MARGIN), shift(latest, _MARGIN)
     rules, exrules = _rules(master, "RRULE"), _rules(master, "EXRULE")
-    limit = MAX_STEPS // (len(rules) + len(exrules) or 1)
+    steps = MAX_STEPS // (len(rules) + len(exrules) or 1)
     named = ((to_utc(start), start) for start in _named_starts(master, rules))
     found = {at: start for at, start in named if earliest <= at <= latest}
-    for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in rules):
+    for start in chain.from_iterable(_ruled(rule, master, first, last, steps) for rule in rules):
         at = to_utc(start)
         if earliest <= at <= latest:
             found[at] = start
-        if len(found) > MAX_INSTANCES:
-            raise TooManyInstances(_TOO_MANY)
-    for start in chain.from_iterable(_ruled(rule, master, first, last, limit) for rule in exrules):
+        if len(found) > limit:
+            raise _too_many(limit)
+    for start in chain.from_iterable(_ruled(rule, master, first, last, steps) for rule in exrules):
         found.pop(to_utc(start), None)
     return found.values()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 
 from providers.ical_text import Component, unescaped
 from providers.ical_values import NotUnderstood, named
@@ -17,6 +18,7 @@ from providers.ical_zones import canonical, defined, fixed, zone_named
 from providers.zone_names import iana_name, suffix_name
 
 _SHOWABLE = re.compile(r"[A-Za-z0-9_+/-]{1,40}", re.ASCII)
+_DAYS = range(2020, 2037)  # older definitions often tell today's rule alone
 _ABBREVIATION = re.compile(r"(?!UTC|GMT)[A-Z]{2,5}", re.ASCII)
 
 
@@ -24,9 +26,9 @@ _ABBREVIATION = re.compile(r"(?!UTC|GMT)[A-Z]{2,5}", re.ASCII)
 class Zones:
     """The zones of one resource: what it defines, and the definitions its events need.
 
-    An IANA or Windows name means what the time zone database says, whatever a VTIMEZONE says of it. Any other name, and
-    an abbreviation such as EST, which people define as they like, means its VTIMEZONE. Where two of them differ, none
-    is chosen.
+    An IANA name means what the time zone database says, whatever a VTIMEZONE says of it. Any other name means its
+    VTIMEZONE (RFC 5545 §3.2.19), so does an abbreviation such as EST, which people define as they like. Where two
+    definitions of a name that isn't known differ, none is chosen.
     """
 
     definitions: dict[str, list[Component]]
@@ -55,11 +57,11 @@ class Zones:
         return found
 
     def _find(self, tzid: str) -> str:
-        known = iana_name(tzid)
-        if known is not None and (tzid not in self.definitions or not _ABBREVIATION.fullmatch(tzid)):
-            return known
-        if tzid in self.definitions:
-            return self._define(self.definitions[tzid])
+        known, own = iana_name(tzid), self.definitions.get(tzid)
+        if own is not None and (known is None or _ABBREVIATION.fullmatch(tzid)):
+            return self._define(own)
+        if known is not None:
+            return known if own is None or tzid == known else self._defined_or(known, own)
         offset = fixed(tzid)
         known = suffix_name(tzid)
         if known is None and offset is None:
@@ -87,12 +89,30 @@ class Zones:
         self.used[name] = lines
         return name
 
+    def _defined_or(self, known: str, own: Sequence[Component]) -> str:
+        """Return the definition's name where it can be read and tells otherwise than the zone that is meant."""
+        try:
+            name = self._define(own)
+        except NotUnderstood:
+            return known
+        if name == known or _agree("\r\n".join(self.used[name]), known):
+            return known
+        return name
+
     def zone(self, params: str) -> tzinfo:
         """Return the zone of a stamp's parameters, UTC for those without."""
         name = params.partition("TZID=")[2]
         if name in self.used:
             return defined("\r\n".join(self.used[name]))
         return zone_named(name) if name else UTC
+
+
+@lru_cache(maxsize=256)
+def _agree(vtimezone: str, known: str) -> bool:
+    """Say whether a definition and a zone tell the same time, by the 1st and the 15th of every month of our days."""
+    days = [datetime(year, month, day, tzinfo=UTC) for year in _DAYS for month in range(1, 13) for day in (1, 15)]
+    one, other = defined(vtimezone), zone_named(known)
+    return all(day.astimezone(one).utcoffset() == day.astimezone(other).utcoffset() for day in days)
 
 
 def _tzid(written: str) -> str:

@@ -95,8 +95,9 @@ def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str 
     said = [f"HTTP {error.status}"] if error.status is not None else []
     said += [name.rpartition("}")[2] for name in error.preconditions]
     leaf = leaf_of(error)
-    what = "doesn't accept the user name and password:" if leaf is GrantRevoked else "answered"
-    msg = f"{_host(url)} {what} {', '.join(said) or type(error).__name__}"
+    told = ", ".join(said) or type(error).__name__
+    what = f"doesn't accept the user name and password ({told})" if leaf is GrantRevoked else f"answered {told}"
+    msg = f"{_host(url)} {what}"
     return leaf(msg, calendar=calendar, remote_id=remote_id, retry_after=pause)
 
 

@@ -41,4 +41,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, (ProviderError, SyncdError, ApiError)):
         print(f"syncd: {scrub(str(error))}", file=sys.stderr)  # noqa: T201 - this is the place
         return _WRONG_USAGE if isinstance(error, ApiError) and error.code == "invalid-request" else exit_code(error)
+    if isinstance(error, OSError):
+        print(f"syncd: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - a full disk, a closed pipe
+        return 1
     raise error

@@ -89,7 +89,13 @@ def _content(wish: BusyWish) -> bytes:
     """The bytes of a file, of standard input or of what is at an address. Raises ApiError, ProviderError."""
     if "://" in wish.source:
         return _downloaded(wish)
+    if not wish.source:
+        raise ApiError(
+            "invalid-request", "no file is named; right would be a file, an address, or - for standard input"
+        )
     if wish.source == "-":
+        if sys.stdin is None:
+            raise ApiError("not-found", "standard input is closed")
         return _bounded(sys.stdin.buffer, wish.source)
     try:
         with Path(wish.source).open("rb") as file:
@@ -110,10 +116,12 @@ def _bounded(file: BinaryIO, source: str) -> bytes:
 
 
 def _downloaded(wish: BusyWish) -> bytes:
-    from providers.download import Remote  # brings requests, which a file doesn't need
+    from providers.connections import is_at_home  # these bring requests, which a file doesn't need
+    from providers.download import Remote
 
     try:
-        remote = Remote(Connection(wish.source, allow_private=wish.allow_private))
+        # Who types a private address means it; what a public one redirects to is another matter.
+        remote = Remote(Connection(wish.source, allow_private=wish.allow_private or is_at_home(wish.source)))
     except ValueError as error:
         raise ApiError("invalid-request", str(error)) from None
     with closing(remote):

@@ -130,7 +130,8 @@ def _note_bug(shop: Workshop, account_id: str, owner: str, error: Exception) -> 
     with shop.store.write() as session:
         leases.hold(session, account_id, owner, shop.clock())
         account = session.get_one(Account, account_id)
-        account.state, account.problem = "failing", f"a fault of syncd: {type(error).__name__}"
+        if account.state != "needs_reconnect":
+            account.state, account.problem = "failing", f"a fault of syncd: {type(error).__name__}"
         account.blocked_until_at = shop.clock() + _AFTER_A_BUG
 
 
@@ -170,6 +171,8 @@ def _noting_account_faults(job: _Job) -> Iterator[None]:
 def _note_account_fault(session: Session, account: Account, error: ProviderError, now: datetime) -> None:
     account.attempts += 1
     retry = plan_retry(error, account.attempts, jitter=random.random())  # noqa: S311 - spreads retries, guards nothing
+    if account.state == "needs_reconnect" and not isinstance(error, GrantRevoked):
+        return  # whatever else fails, a person must still reconnect it
     state = "needs_reconnect" if isinstance(error, GrantRevoked) else "failing"
     if state != account.state:
         told = "the account must be reconnected" if state == "needs_reconnect" else "the account fails"
@@ -313,9 +316,10 @@ def _note_pull_fault(job: _Job, calendar_id: str, error: ProviderError) -> None:
         retry = plan_retry(error, calendar.attempts, jitter=random.random())  # noqa: S311 - spreads retries
         calendar.next_pull_at = retry.due_at(now) or now + timedelta(hours=1)
         account = calendar.account
-        if account.state == "ok" and not isinstance(error, (Transient, GrantRevoked)):  # these are the account's own
+        if account.state != "needs_reconnect" and not isinstance(error, (Transient, GrantRevoked)):  # the account's own
+            if account.state == "ok":
+                log.warning("a calendar fails", calendar=calendar_id, account=account.name, reason=str(error))
             account.state, account.problem = "failing", f"{calendar.name}: {error}"
-            log.warning("a calendar fails", calendar=calendar_id, account=account.name, reason=str(error))
 
 
 def _extend(job: _Job) -> None:

@@ -222,6 +222,7 @@ class Event(Base):
     etag: Mapped[str]
     skeleton: Mapped[str]
     quarantined: Mapped[list[Any]]  # [{"uid", "start", "reason"}]
+    understood: Mapped[str] = mapped_column(server_default="")  # where only a part is: the last that was in full
 
 
 class BusySpan(Base):

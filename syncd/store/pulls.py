@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import case, delete, func, insert, select, update
@@ -26,6 +26,8 @@ class EventRow:
     spans: tuple[Span, ...]
     quarantined: tuple[dict[str, str | None], ...] = ()
     booking_id: str | None = None
+    understood: str = ""  # where only a part is: the last skeleton that was in full
+    event_id: int = 0  # its row in the store, where it has one
 
 
 def _chunks(ids: Iterable[str]) -> Iterable[Sequence[str]]:
@@ -76,25 +78,27 @@ def put_events(session: Session, calendar_id: str, generation: int, rows: Sequen
                 "etag": row.etag,
                 "skeleton": row.skeleton,
                 "quarantined": list(row.quarantined),
+                "understood": row.understood,
             }
             for row in rows
         ],
     ).all()
-    put_spans(session, calendar_id, generation, zip(ids, rows, strict=True))
+    numbered = [replace(row, event_id=event_id) for event_id, row in zip(ids, rows, strict=True)]
+    add_spans(session, calendar_id, generation, numbered)
 
 
-def put_spans(session: Session, calendar_id: str, generation: int, rows: Iterable[tuple[int, EventRow]]) -> None:
+def add_spans(session: Session, calendar_id: str, generation: int, rows: Iterable[EventRow]) -> None:
     """Add busy spans to events that are in the store."""
     spans = [
         {
             "calendar_id": calendar_id,
             "generation": generation,
-            "event_id": event_id,
+            "event_id": row.event_id,
             "starts_at": start,
             "ends_at": end,
             "booking_id": row.booking_id,
         }
-        for event_id, row in rows
+        for row in rows
         for start, end in row.spans
     ]
     if spans:
@@ -140,6 +144,7 @@ def _as_row(session: Session, event: Event) -> EventRow:
         tuple((s.starts_at, s.ends_at) for s in spans),
         tuple(event.quarantined),
         booking_id,
+        event.understood,
     )
 
 
@@ -169,12 +174,15 @@ def drop_past_spans(session: Session, calendar_id: str, before: datetime) -> Non
     )
 
 
-def skeletons(session: Session, calendar_id: str, generation: int) -> list[tuple[int, str, str, str]]:
-    """Every event of a generation: id, remote id, UID, skeleton."""
-    rows = select(Event.id, Event.remote_id, Event.uid, Event.skeleton).where(
+def skeletons(session: Session, calendar_id: str, generation: int) -> list[EventRow]:
+    """Every event of a generation that has a skeleton, without its spans."""
+    rows = select(Event.id, Event.remote_id, Event.uid, Event.skeleton, Event.understood).where(
         Event.calendar_id == calendar_id, Event.generation == generation, Event.skeleton != ""
     )
-    return [(r.id, r.remote_id, r.uid, r.skeleton) for r in session.execute(rows)]
+    return [
+        EventRow(r.remote_id, r.uid, "", r.skeleton, (), understood=r.understood, event_id=r.id)
+        for r in session.execute(rows)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

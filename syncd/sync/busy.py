@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from providers.model import Instance
+from providers.model import Instance, Window
+from providers.recurrence import MAX_INSTANCES, instances
 
 Span = tuple[int, int]
+_FEW = 2_000
 
 
 class AccountChoices(Protocol):
@@ -67,6 +69,32 @@ def busy_spans(instances: Iterable[Instance], choices: Choices) -> tuple[Span, .
     """The spans of the instances that block and have a length, sorted."""
     spans = {span_of(i.start_at, i.end_at) for i in instances if i.start_at < i.end_at and blocks(i, choices)}
     return tuple(sorted(spans))
+
+
+@dataclass(slots=True)
+class Room:
+    """How many spans the series of one calendar may take together; those of few spans always find room.
+
+    Without it a few lines of text, each within the bounds of one series, would fill the memory.
+    """
+
+    left: int = 300_000
+
+    @property
+    def for_one(self) -> int:
+        """How many instances the next series may have."""
+        return max(_FEW, min(self.left, MAX_INSTANCES))
+
+    def take(self, spans: int) -> None:
+        """Note what a series took."""
+        self.left -= spans if spans > _FEW else 0
+
+
+def expand(skeleton: str, window: Window, tz: str, choices: Choices, room: Room) -> tuple[Span, ...]:
+    """The spans in which a series blocks in a window. Raises ProviderError where that can't be told."""
+    spans = busy_spans(instances(skeleton, window, tz, room.for_one), choices)
+    room.take(len(spans))
+    return spans
 
 
 def span_of(start_at: datetime, end_at: datetime) -> Span:

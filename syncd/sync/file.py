@@ -9,8 +9,7 @@ from availability import intervals
 from providers.errors import ProviderError
 from providers.ical_file import CalendarFile
 from providers.model import Unreadable, Window
-from providers.recurrence import instances
-from syncd.sync.busy import Choices, Span, busy_spans, span_of
+from syncd.sync.busy import Choices, Room, Span, expand, span_of
 from syncd.sync.quarantine import as_unreadable
 
 
@@ -27,10 +26,10 @@ def busy_in_file(file: CalendarFile, windows: Sequence[Window], tz: str, choices
     unreadable = {(one.remote_id, one.start, one.reason): one for one in file.unreadable}
     answers: list[tuple[Span, ...]] = []
     for window in windows:
-        spans: list[Span] = []
+        spans, room = list[Span](), Room()
         for event in file.events:
             try:
-                spans += busy_spans(instances(event.skeleton, window, tz), choices)
+                spans += expand(event.skeleton, window, tz, choices, room)
             except ProviderError as error:
                 bad = as_unreadable(event, str(error))
                 unreadable[(bad.remote_id, bad.start, bad.reason)] = bad

@@ -7,8 +7,7 @@ grows a new generation beside the one that serves and swaps it in at the end, so
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,22 +15,18 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from providers.errors import ProviderError, SyncTokenInvalid
-from providers.ical import booking_of
-from providers.model import ChangePage, RemoteCalendar, RemoteEvent, Unreadable, Window
+from providers.model import ChangePage, Window
 from providers.port import Provider
-from providers.recurrence import instances
 from syncd.store import leases, probes, pulls
 from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
-from syncd.sync.busy import Choices, Span, busy_spans
+from syncd.sync.busy import Choices
 from syncd.sync.drift import record_drift
-from syncd.sync.plan import Brake, HoldBack, PullPlan, plan_brake, plan_pull
-from syncd.sync.quarantine import as_unreadable
+from syncd.sync.plan import Brake, HoldBack, plan_brake, plan_pull
+from syncd.sync.rows import Target, later_rows, rows_of
 
 KEPT_PAST = timedelta(days=8)
-_OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
-Expanded = tuple[tuple[Span, ...], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +63,6 @@ class PullReport:
     held_back: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What a pull needs to know of its calendar."""
-
-    remote: RemoteCalendar
-    calendar_id: str
-    account_id: str
-    freelancer_id: str
-    generation: int
-    sync_token: str | None
-    everything: bool  # read all anew, into a new generation; else what is known is compared or added to
-    tz: str
-    choices: Choices
-    sync_every: timedelta
-    window: Window
-    expanded_until_at: datetime | None  # series that are known already are expanded as far as this
-
-
 def pull_window(now: datetime, keep_busy_for: timedelta) -> Window:
     """The span in which busy time is kept, in whole UTC days, with some to spare at both ends.
 
@@ -106,7 +83,7 @@ def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
         return _pull(pull, replace(target, sync_token=None, everything=True), started_at)
 
 
-def _pull(pull: Pull, target: _Target, started_at: datetime) -> PullReport:
+def _pull(pull: Pull, target: Target, started_at: datetime) -> PullReport:
     known = None if target.everything else partial(_known, pull, target)
     pages = iter(pull.provider.changes(target.remote, target.sync_token, target.window, known))
     first = next(pages, None)
@@ -118,14 +95,14 @@ def _pull(pull: Pull, target: _Target, started_at: datetime) -> PullReport:
     return _incremental(pull, target, started_at, [first, *pages])
 
 
-def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
+def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
     with pull.store.read() as session:
         calendar = session.get_one(Calendar, pull.calendar_id)
         account = calendar.account
         compared_at = calendar.full_synced_at
         everything = full or compared_at is None or calendar.full_wanted
         compare = compared_at is None or now - compared_at >= pull.settings.reconcile_every
-        return _Target(
+        return Target(
             remote=probes.remote_of(calendar),
             calendar_id=calendar.id,
             account_id=account.id,
@@ -141,95 +118,20 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> _Target:
         )
 
 
-# Rows from events
-
-
-def _rows(pull: Pull, target: _Target, plan: PullPlan) -> list[EventRow]:
-    """Rows for what changed and for what can't be understood, which keeps its last known busy time (semantics 14)."""
-    expanded = {event.remote_id: expand(event.skeleton, target.window, target) for event in plan.upserts}
-    doubtful = {*plan.quarantine, *(r for r, (_, problem) in expanded.items() if problem)}
-    with pull.store.read() as session:
-        last = {row.remote_id: row for row in pulls.load_rows(session, target.calendar_id, target.generation, doubtful)}
-    rows = [
-        _row(target, event, expanded[event.remote_id], plan.quarantine.get(event.remote_id, ()), last)
-        for event in plan.upserts
-    ]
-    rows += [_unread_row(target, plan.quarantine[r], last.get(r)) for r in plan.quarantine if r not in expanded]
-    own = _own(pull.store, target, rows)
-    return [replace(row, booking_id=own.get(row.remote_id)) for row in rows]
-
-
-def _own(store: Store, target: _Target, rows: list[EventRow]) -> dict[str, str]:
-    """Remote id → booking id of the events that are ours: by remote id, UID or booking property (semantics 13)."""
-    named = {row.remote_id: _named_booking(row) for row in rows}
-    ids = pulls.OwnIds({r.remote_id for r in rows}, {r.uid for r in rows}, {b for b in named.values() if b})
-    with store.read() as session:
-        own = pulls.own_bookings(session, target.freelancer_id, target.calendar_id, ids)
-    found = {r.remote_id: own.get(r.remote_id) or own.get(r.uid) or own.get(named[r.remote_id] or "") for r in rows}
-    return {remote_id: booking_id for remote_id, booking_id in found.items() if booking_id}
-
-
-def _named_booking(row: EventRow) -> str | None:
-    match = _OWN_UID.fullmatch(row.uid)
-    return booking_of(row.skeleton) or (match.group(1) if match else None)
-
-
-def _row(
-    target: _Target,
-    event: RemoteEvent,
-    expanded: Expanded,
-    problems: tuple[Unreadable, ...],
-    known: Mapping[str, EventRow],
-) -> EventRow:
-    """What changed; where a part of it isn't understood, what was known of it blocks as well."""
-    (spans, problem), last = expanded, known.get(event.remote_id)
-    if problem:
-        return _unread_row(target, (*problems, as_unreadable(event, problem)), last)
-    if problems and last:
-        spans = tuple(sorted({*spans, *last.spans}))
-    return EventRow(
-        event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(map(as_reason, problems))
-    )
-
-
-def _unread_row(target: _Target, items: tuple[Unreadable, ...], last: EventRow | None) -> EventRow:
-    """What wasn't understood: as it was last known, expanded as far as the window now reaches."""
-    reasons, etag = tuple(as_reason(item) for item in items), items[-1].etag
-    if last is None:
-        return EventRow(items[-1].remote_id, items[-1].uid or "", etag, "", (), reasons)
-    spans, _ = expand(last.skeleton, target.window, target) if last.skeleton else ((), None)
-    return replace(last, etag=etag, spans=tuple(sorted({*spans, *last.spans})), quarantined=reasons)
-
-
-def expand(skeleton: str, window: Window, target: _Target) -> Expanded:
-    """The spans in which a series blocks, and why it can't be expanded if it can't."""
-    try:
-        return busy_spans(instances(skeleton, window, target.tz), target.choices), None
-    except ProviderError as error:
-        return (), str(error)
-    except Exception as error:  # noqa: BLE001 - a fault of ours in one event must not stop its calendar
-        return (), f"it could not be expanded ({type(error).__name__})"
-
-
-def as_reason(item: Unreadable) -> dict[str, str | None]:
-    """What is kept of something unreadable: UID, start and reason, never a title."""
-    return {"uid": item.uid, "start": item.start, "reason": item.reason}
-
-
 # The two ways of pulling
 
 
-def _known(pull: Pull, target: _Target) -> dict[str, str]:
+def _known(pull: Pull, target: Target) -> dict[str, str]:
     """Remote id → ETag of what the calendar held at the last pull, and of what we wrote since."""
     with pull.store.read() as session:
         written = dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")
         return written | pulls.known_etags(session, target.calendar_id, target.generation)
 
 
-def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
+def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
     target = _as_far_as_the_rest(target)
     plan = plan_pull(_known(pull, target), pages)
-    rows = _news(pull, target, _rows(pull, target, plan))
+    rows = _news(pull, target, rows_of(pull.store, target, plan))
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
         now = pull.clock()
@@ -251,13 +153,13 @@ def _incremental(pull: Pull, target: _Target, started_at: datetime, pages: list[
     return PullReport(target.remote.name, full=full, changed=len(rows), removed=len(plan.removals))
 
 
-def _as_far_as_the_rest(target: _Target) -> _Target:
+def _as_far_as_the_rest(target: Target) -> Target:
     """What changed is expanded no further than what didn't, so that the next days are added to all alike."""
     until = target.expanded_until_at or target.window.end_at
     return replace(target, window=Window(target.window.start_at, min(until, target.window.end_at)))
 
 
-def _news(pull: Pull, target: _Target, rows: list[EventRow]) -> list[EventRow]:
+def _news(pull: Pull, target: Target, rows: list[EventRow]) -> list[EventRow]:
     """Leave out what can't be understood and is stored just so: it is read again at every comparison."""
     doubtful = {row.remote_id for row in rows if row.quarantined}
     with pull.store.read() as session:
@@ -265,7 +167,7 @@ def _news(pull: Pull, target: _Target, rows: list[EventRow]) -> list[EventRow]:
     return [row for row in rows if row not in same]
 
 
-def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[ChangePage]) -> PullReport:
+def _full(pull: Pull, target: Target, started_at: datetime, pages: Iterator[ChangePage]) -> PullReport:
     new = target.generation + 1
     with pull.store.write() as session:
         _hold(pull, session, target).full_wanted = True  # what is begun in full is ended in full, so no debris stays
@@ -281,10 +183,10 @@ def _full(pull: Pull, target: _Target, started_at: datetime, pages: Iterator[Cha
     return _swap(pull, target, started_at, new, listed, drifted, token)
 
 
-def _store_page(pull: Pull, target: _Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:
+def _store_page(pull: Pull, target: Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:
     """Write one page into the generation that grows; what a later page takes back of what was `listed` goes."""
     plan = plan_pull(dict.fromkeys(listed.intersection(page.removed), ""), [page])
-    rows = _rows(pull, target, plan)
+    rows = rows_of(pull.store, target, plan)
     with pull.store.write() as session:
         _hold(pull, session, target)
         pulls.put_events(session, target.calendar_id, generation, rows)
@@ -296,7 +198,7 @@ def _store_page(pull: Pull, target: _Target, generation: int, page: ChangePage, 
 
 def _swap(
     pull: Pull,
-    target: _Target,
+    target: Target,
     started_at: datetime,
     new: int,
     listed: set[str],
@@ -321,14 +223,14 @@ def _swap(
     return PullReport(target.remote.name, full=True, changed=len(listed), removed=len(before - listed))
 
 
-def _today(target: _Target) -> str:
+def _today(target: Target) -> str:
     return (target.window.start_at + KEPT_PAST).date().isoformat()
 
 
 # Inside the transaction
 
 
-def _hold(pull: Pull, session: Session, target: _Target) -> Calendar:
+def _hold(pull: Pull, session: Session, target: Target) -> Calendar:
     leases.hold(session, target.account_id, pull.owner, pull.clock())
     return session.get_one(Calendar, target.calendar_id)
 
@@ -353,7 +255,7 @@ def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullRe
     return PullReport(calendar.name, full=True, changed=0, removed=0, held_back=len(held_back.lost))
 
 
-def _succeed(pull: Pull, session: Session, calendar: Calendar, target: _Target, started_at: datetime) -> None:
+def _succeed(pull: Pull, session: Session, calendar: Calendar, target: Target, started_at: datetime) -> None:
     account = session.get_one(Account, target.account_id)
     calendar.synced_at = started_at
     calendar.held_back_at = calendar.held_back = None
@@ -373,29 +275,17 @@ def extend_calendar(pull: Pull) -> int:
         calendar = session.get_one(Calendar, pull.calendar_id)
         until, generation = calendar.expanded_until_at, calendar.generation
         events = pulls.skeletons(session, pull.calendar_id, generation)
-    added: list[tuple[int, EventRow]] = []
+    added: list[EventRow] = []
     if until is not None and until < target.window.end_at:
-        added = list(_extended(pull, target, events, Window(until, target.window.end_at)))
+        coming = replace(target, window=Window(until, target.window.end_at))
+        added = list(later_rows(pull.store, coming, events))
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
         if calendar.generation == generation:
-            pulls.put_spans(session, calendar.id, generation, added)
+            pulls.add_spans(session, calendar.id, generation, added)
             pulls.drop_past_spans(session, calendar.id, target.window.start_at)
             calendar.expanded_on = _today(target)
             if until is not None and calendar.expanded_until_at == until:  # else it has to be read anew first
                 calendar.expanded_until_at = target.window.end_at
             pulls.bump_availability(session, target.freelancer_id)
     return len(added)
-
-
-def _extended(
-    pull: Pull, target: _Target, events: list[tuple[int, str, str, str]], window: Window
-) -> Iterator[tuple[int, EventRow]]:
-    """What begins in the new days; what began before is in the store already."""
-    first = int(window.start_at.timestamp())
-    for event_id, remote_id, uid, skeleton in events:
-        spans, _ = expand(skeleton, window, target)
-        new = tuple(span for span in spans if span[0] >= first)
-        if new:
-            row = EventRow(remote_id, uid, "", skeleton, new)
-            yield event_id, replace(row, booking_id=_own(pull.store, target, [row]).get(remote_id))

@@ -269,8 +269,12 @@ def test_an_address_that_fails_has_the_exit_code_of_its_error_and_is_not_repeate
     assert SECRET not in bare("busy", site(name), "--allow-private").err
 
 
-def test_private_networks_are_refused_unless_allowed(bare, site):
-    bare.fails(69, "private address", "busy", site("good"))
+def test_a_private_address_that_was_typed_is_asked(bare, site):
+    assert bare("busy", site("good"), "--json", *DAY).json["busy"] != [[]]
+
+
+def test_no_file_at_all_is_wrong_usage(bare):
+    bare.fails(2, "no file is named", "busy", "")
 
 
 @pytest.mark.parametrize("url", ["ftp://cal.example/a.ics", "https://", "file:///etc/passwd"])

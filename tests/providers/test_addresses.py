@@ -216,3 +216,19 @@ def test_a_registrable_domain_is_what_one_owner_registers(host, domain):
 )
 def test_a_credential_stays_with_its_owner(home, there, covered):
     assert Scope(home).covers(there) is covered
+
+
+@pytest.mark.parametrize(
+    ("url", "at_home"),
+    [
+        ("http://127.0.0.1:8080/a.ics", True),
+        ("http://[::1]/a.ics", True),
+        ("http://192.168.1.1/", True),
+        ("http://localhost/", True),
+        ("https://93.184.216.34/", False),
+        ("http://", False),
+        ("http://no-such-host.invalid/", False),
+    ],
+)
+def test_a_host_is_at_home_where_all_its_addresses_are_private(url, at_home):
+    assert connections.is_at_home(url) is at_home

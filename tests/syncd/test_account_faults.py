@@ -249,3 +249,15 @@ def test_a_calendar_that_fails_does_not_end_the_back_off_of_writes(pair, at):
     pair.remote.fail_next(Unavailable())
     assert pair.sync().written == 0
     assert pair.sync().written == 0, "its pause isn't over"
+
+
+@pytest.mark.parametrize("error", [Unavailable("HTTP 500"), RateLimited()])
+def test_an_account_that_waits_for_a_person_goes_on_waiting_whatever_else_fails(pair, error):
+    pair.remote.fail_next(GrantRevoked("HTTP 401"))
+    pair.sync()
+    assert (pair.account().state, pair.account().problem) == ("needs_reconnect", "HTTP 401")
+    pair.remote.fail_next(error)
+    pair.sync(Order(everything=True))
+    assert (pair.account().state, pair.account().problem) == ("needs_reconnect", "HTTP 401")
+    pair.sync(Order(everything=True))
+    assert pair.account().state == "ok"

@@ -117,6 +117,36 @@ def test_a_series_of_which_a_part_cant_be_understood_blocks_as_it_is_and_as_it_w
     assert house.quarantined() == []
 
 
+def test_what_was_last_understood_in_full_blocks_and_no_version_between(house, at, span):
+    series = house.ics("yoga", at(10, 1), 60, "RRULE:FREQ=WEEKLY;COUNT=2")
+    house.remote.put("Work", "yoga", series)
+    house.pull()
+    known = house.rows()
+    override = house.ics("yoga", at(15, 9), 60, "RECURRENCE-ID:20261201T100000Z").replace("20261202T15", "20261202T99")
+    part = override[override.index("BEGIN:VEVENT") :]
+    for hour in (12, 13, 14):
+        moved = house.ics("yoga", at(hour, 1), 60, "RRULE:FREQ=WEEKLY;COUNT=2").replace("END:VCALENDAR\r\n", part)
+        house.remote.put("Work", "yoga", moved)
+        house.pull()
+        assert house.rows() == known | {("yoga", *span(hour, 60, 1)), ("yoga", *span(hour, 60, 8))}
+    house.remote.put("Work", "yoga", house.broken("yoga"))
+    house.pull()
+    house.later(days=1)
+    house.sync(FULL)
+    assert house.rows() == known | {("yoga", *span(14, 60, 1)), ("yoga", *span(14, 60, 8))}
+
+
+def test_series_that_would_fill_the_memory_together_are_named_and_the_rest_is_read(house, at, span):
+    for number in range(30):
+        house.put(f"flood-{number:02}", at(0), 1, "RRULE:FREQ=MINUTELY;INTERVAL=4")
+    house.put("visit", at(10, 1))
+    house.pull()
+    assert ("visit", *span(10, 60, 1)) in house.rows()
+    assert 0 < len(house.quarantined()) < 30
+    assert len(house.rows()) < 400_000
+    assert all("instances in the time asked about" in reason["reason"] for _, reason in house.quarantined())
+
+
 @pytest.mark.parametrize("endless", [False, True], ids=["unreadable", "endless"])
 @pytest.mark.parametrize("extending", [True, False], ids=["day by day", "by the pull"])
 def test_a_series_in_quarantine_goes_on_blocking_as_days_pass(house, at, extending, endless):

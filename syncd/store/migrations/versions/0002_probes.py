@@ -1,4 +1,4 @@
-"""What calendars' servers were seen to do."""
+"""What calendars' servers were seen to do; what was last understood in full of events that are so only in part."""
 
 from __future__ import annotations
 
@@ -16,3 +16,5 @@ def upgrade() -> None:
     with op.batch_alter_table("calendars") as calendars:
         calendars.add_column(sa.Column("probe", sa.JSON(), nullable=True))
         calendars.add_column(sa.Column("probed_at", Instant(), nullable=True))
+    with op.batch_alter_table("events") as events:
+        events.add_column(sa.Column("understood", sa.String(), nullable=False, server_default=""))
