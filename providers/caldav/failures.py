@@ -98,6 +98,8 @@ def _of_dav(error: dav.DAVError, url: str, calendar: str | None, remote_id: str 
     told = ", ".join(said) or type(error).__name__
     what = f"doesn't accept the user name and password ({told})" if leaf is GrantRevoked else f"answered {told}"
     msg = f"{_host(url)} {what}"
+    if leaf is NotFound and calendar and not remote_id:
+        msg += ": the calendar isn't there"
     return leaf(msg, calendar=calendar, remote_id=remote_id, retry_after=pause)
 
 

@@ -130,6 +130,14 @@ def test_a_status_says_more_than_a_class(error, leaf):
     assert leaf_of(error) is leaf
 
 
+def test_a_calendar_that_is_not_there_is_told_in_words():
+    with (
+        pytest.raises(errors.NotFound, match=r"dav\.example answered HTTP 404: the calendar isn't there"),
+        translated("https://dav.example/", calendar="https://dav.example/work/"),
+    ):
+        raise dav.DAVError(status=404)
+
+
 def test_the_pause_a_server_asks_for_is_passed_on():
     with pytest.raises(errors.RateLimited) as caught, translated("https://dav.example/"):
         raise dav.RateLimitError(retry_after="17", status=429)
