@@ -184,15 +184,15 @@ class CalDAVProvider:
             return
         if self._server.shown(url, lambda _: True) is not None:
             raise AlreadyExists() from error
+        if error.status == 409 and self._is_gone(calendar):  # as RFC 4918 §9.7.1 has it
+            raise NotFound("the calendar is gone") from error
         if error.status != 409 and quirks.GONE_REFUSED in self._server.quirks and self._is_gone(calendar):
             self._server.tolerate(quirks.GONE_REFUSED)
             raise NotFound("the calendar is gone") from error
         if quirks.UID_CONFLICT in self._server.quirks and reading.has_uid(self._server, calendar, key):
             self._server.tolerate(quirks.UID_CONFLICT)
             raise AlreadyExists("the server has this UID under another address") from error
-        if error.status == 409:
-            raise NotFound("the calendar is gone") from error
-        if error.status == 412:
+        if error.status in (409, 412):
             self._raise_refused_data(error)
 
     def _is_gone(self, calendar: str) -> bool:
@@ -257,8 +257,8 @@ class CalDAVProvider:
             if quirks.IF_MATCH_IGNORED not in self._server.quirks:
                 return self._server.remove(ref.remote_id, self._server.condition(if_match))
             current = self._server.get(ref.remote_id)
-            if current is None:
-                return None
+            if current is None:  # or not shown yet
+                return self._server.remove(ref.remote_id, self._server.condition(if_match))
             return self._server.remove(current.url, self._server.condition(self._matching(current, if_match).etag))
 
     def _address_for(self, calendar: RemoteCalendar, idempotency_key: str) -> str:

@@ -17,6 +17,7 @@ from requests.auth import AuthBase
 
 from providers.addresses import Scope
 from providers.caldav.digest import Challenge, best_challenge, offered
+from providers.connections import is_at_home
 from providers.errors import GrantRevoked
 from providers.model import Connection
 
@@ -36,7 +37,8 @@ class Credentials(AuthBase):
         self._scope = scope
         self._user, self._secret = connection.username, connection.secret
         self._auth = connection.auth
-        self._on_private_network = connection.allow_private
+        self._may_be_private = connection.allow_private
+        self._at_home: dict[str, bool] = {}
         self._takes_basic = unasked
         self._challenge: Challenge | None = None
         self._count = 0
@@ -66,7 +68,12 @@ class Credentials(AuthBase):
         return "basic" if self._takes_basic and self._is_private(url) else "none"
 
     def _is_private(self, url: str) -> bool:
-        return self._on_private_network or url.lower().startswith("https:")
+        if url.lower().startswith("https:"):
+            return True
+        host = urlsplit(url).netloc
+        if self._may_be_private and host not in self._at_home:
+            self._at_home[host] = is_at_home(url)
+        return self._at_home.get(host, False)
 
     def _sign(self, request: requests.PreparedRequest) -> None:
         scheme = self._scheme(request.url or "")

@@ -20,7 +20,7 @@ _HASHES: dict[str, Callable[[bytes], str]] = {  # the best one first
 }
 _SESSION = "-SESS"
 _PART = re.compile(
-    r"""\s*,?\s*(?:
+    r"""\s*+,?\s*+(?:
         (?P<key>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]*))(?=\s*(?:,|$))
       | (?P<scheme>[\w!#$%&'*+.^`|~-]+)(?:\s+(?P<token>[\w.~+/-]+=*)(?=\s*(?:,|$)))?
     )""",

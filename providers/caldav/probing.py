@@ -18,7 +18,7 @@ from providers import ical
 from providers.caldav import pull, wire
 from providers.caldav.failures import translated
 from providers.caldav.server import Server
-from providers.errors import ProviderError, SyncTokenInvalid
+from providers.errors import InvalidResponse, ProviderError, SyncTokenInvalid
 from providers.model import Probe, RemoteCalendar, Window
 from providers.recurrence import instances
 
@@ -77,7 +77,10 @@ def probe(server: Server, calendar: RemoteCalendar, trial_at: datetime | None) -
 
     A trial that fails is told in the remarks; what fails before it is raised.
     """
-    row = next(iter(server.propfind(calendar.remote_id, _TELLING, depth=0)))
+    rows = server.propfind(calendar.remote_id, _TELLING, depth=0)
+    if not rows:
+        raise InvalidResponse("the server says nothing of the calendar")
+    row = rows[0]
     pulls_by = pull.everything(server, calendar.remote_id).pulls_by
     writable = wire.may_write(row)
     found = Probe(
@@ -95,11 +98,14 @@ def probe(server: Server, calendar: RemoteCalendar, trial_at: datetime | None) -
     return replace(found, remarks=(*remarks, *seen))
 
 
-def _checks_tokens(server: Server, calendar: RemoteCalendar) -> bool:
+def _checks_tokens(server: Server, calendar: RemoteCalendar) -> bool | None:
+    """Say whether it refuses a token that it never gave out; None where it only fails."""
     try:
         pull.listing(server, replace(calendar, probe=None), _NEVER_GIVEN_OUT, None)
-    except (SyncTokenInvalid, failures.DAVError):
+    except SyncTokenInvalid:
         return True
+    except failures.DAVError:
+        return None
     return False
 
 

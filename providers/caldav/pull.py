@@ -29,9 +29,11 @@ from providers.caldav.server import Server
 from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid
 from providers.model import PullsBy, RemoteCalendar
 from providers.port import Known
+from providers.transport import leaf_for_status
 
 CTAG = "ctag:"
-_MAX_LISTINGS = 1_000
+_MAX_LISTINGS = 250
+_MAX_MEMBERS = 500_000
 _VALID_SYNC_TOKEN = "{DAV:}valid-sync-token"  # noqa: S105 - a precondition's name
 _NEED_PRIVILEGES = "{DAV:}need-privileges"
 _TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 501, 507})
@@ -189,7 +191,7 @@ def _mark(server: Server, calendar: str) -> str | None:
 def members(server: Server, calendar: str) -> dict[str, str | None]:
     """Return the ETags of all there is; raise `InvalidResponse` if the server says that it tells only some of them."""
     rows = server.propfind(calendar, _LISTED, depth=1)
-    if any(row.status == 507 for row in rows):
+    if not rows or any(row.status == 507 for row in rows):
         raise InvalidResponse("the server lists only a part of the calendar", calendar=calendar)
     listed: dict[str, str | None] = {}
     _fold(server, rows, calendar, listed, set())
@@ -213,6 +215,8 @@ def _synced(server: Server, calendar: str, token: str) -> Listing | None:
             server.tolerate(quirks.CUT_SYNC)
             return None
         asked.append(following)
+        if len(members) + len(removed) > _MAX_MEMBERS:
+            break
     raise InvalidResponse("the server's answer to a sync has no end", calendar=calendar)
 
 
@@ -220,8 +224,7 @@ def _fold(
     server: Server, rows: Sequence[wire.Row], calendar: str, members: dict[str, str | None], removed: set[str]
 ) -> None:
     """Take in one answer; rows are a set and may repeat, and one that has an ETag is there, whatever another says."""
-    if any(row.status in (404, 410) and _same_place(row.url, calendar) for row in rows):
-        raise NotFound(calendar=calendar)
+    _check_itself(rows, calendar)
     listed = [row for row in rows if row.status != 507 and _is_member(server, row, calendar)]
     if len({row.url for row in listed}) < len(listed):
         server.tolerate(quirks.REPEATED_ROWS)
@@ -234,6 +237,16 @@ def _fold(
     removed.update(gone)
     for url in gone:
         members.pop(url, None)
+
+
+def _check_itself(rows: Sequence[wire.Row], calendar: str) -> None:
+    """Raise what a listing says of the calendar itself: that it tells nothing doesn't mean that there is nothing."""
+    statuses = (row.status for row in rows if row.status >= 300 and _same_place(row.url, calendar))
+    refused = next((status for status in statuses if status != 507), None)
+    if refused in (404, 410):
+        raise NotFound(calendar=calendar)
+    if refused is not None:
+        raise leaf_for_status(refused)(f"the server doesn't list the calendar: HTTP {refused}", calendar=calendar)
 
 
 def _same_place(one: str, other: str) -> bool:

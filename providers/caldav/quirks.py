@@ -179,7 +179,8 @@ ONE_FAILS = Quirk(
     "one-fails",
     "servers that fail (500) at an event they can't read themselves",
     "it fails whenever it is asked for a certain event",
-    "That one is named as unreadable and asked for again; the rest is pulled. If all fail, so does the pull.",
+    "That one is named as unreadable and asked for again; the rest is pulled. If many fail and none is shown, the pull "
+    "fails.",
 )
 MISSED_BY_TIME = Quirk(
     "missed-by-time",

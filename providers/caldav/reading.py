@@ -22,6 +22,8 @@ from providers.model import RemoteCalendar, Unreadable, Window
 
 BATCH = 100
 LOOK_WHOLE = 500
+_FEW = 5
+_CANT_SEARCH = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 501, 507})
 _MULTIGET_FAILED = frozenset({400, 403, 404, 405, 409, 410, 413, 415, 422, 500, 501, 507})
 
 
@@ -58,7 +60,7 @@ def _read(server: Server, calendar: str, wanted: dict[str, str | None]) -> Batch
             _ask_alone(server, url, batch)
     if batch.gone:
         _tell_apart(server, calendar, batch)
-    return _settled(batch)
+    return _settled(server, calendar, batch)
 
 
 def _tell_apart(server: Server, calendar: str, batch: Batch) -> None:
@@ -66,7 +68,10 @@ def _tell_apart(server: Server, calendar: str, batch: Batch) -> None:
 
     A sync may list a name with % as it is, and a PROPFIND the same one encoded.
     """
-    listed = pull.members(server, calendar)
+    try:
+        listed = pull.members(server, calendar)
+    except InvalidResponse:
+        return
     raw = {wire.resolve(url, unquote(wire.path(url))) for url in listed if "%25" in url}
     lost = [url for url in batch.gone if url in listed or url in raw]
     if lost:
@@ -75,10 +80,12 @@ def _tell_apart(server: Server, calendar: str, batch: Batch) -> None:
     batch.unreadable += [Unreadable(url, "", "The server lists it, but has nothing at its address.") for url in lost]
 
 
-def _settled(batch: Batch) -> Batch:
-    """Return a batch in which something was read; raise if the server failed at all of it."""
+def _settled(server: Server, calendar: str, batch: Batch) -> Batch:
+    """Return a batch in which something was read or little was asked for; raise if it is the server that fails."""
     if batch.failures and not (batch.found or batch.gone):
-        raise batch.failures[0]
+        if len(batch.failures) > _FEW:
+            raise batch.failures[0]
+        server.propfind(calendar, wire.ETAG, depth=0)  # raises if the server fails at that too
     return batch
 
 
@@ -90,10 +97,10 @@ def looked_at(server: Server, calendar: RemoteCalendar, window: Window) -> tuple
     """
     finds = calendar.probe is not None and calendar.probe.finds_by_time
     if finds or quirks.MISSED_BY_TIME not in server.quirks:
-        return _found_by_time(server, calendar.remote_id, window), True
+        return _found_by_time(server, calendar.remote_id, window)
     members = pull.members(server, calendar.remote_id)
     if len(members) > LOOK_WHOLE:
-        return _found_by_time(server, calendar.remote_id, window), False
+        return _found_by_time(server, calendar.remote_id, window)[0], False
     whole = Batch()
     for batch in batches(server, calendar.remote_id, pull.Listing(members, frozenset(), None, complete=True)):
         whole.found += batch.found
@@ -101,25 +108,34 @@ def looked_at(server: Server, calendar: RemoteCalendar, window: Window) -> tuple
     return whole, True
 
 
-def _found_by_time(server: Server, calendar: str, window: Window) -> Batch:
-    """Return what the server finds in a window; what it names without a text is asked for by itself."""
-    listed = {row.url: row for row in server.query(calendar, wire.within(window))}
+def _found_by_time(server: Server, calendar: str, window: Window) -> tuple[Batch, bool]:
+    """Return what the server finds in a window, and whether it says that this is all (RFC 4791 §7.8).
+
+    What it names without a text is asked for by itself.
+    """
+    rows = server.query(calendar, wire.within(window))
+    listed = {row.url: row for row in rows if row.status != 507}
     read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
     batch = Batch(found=[server.resource(url, listed[url].etag, text.encode()) for url, text in read.items()])
     for url in listed.keys() - read.keys():
         _ask_alone(server, url, batch)
-    return _settled(batch)
+    return _settled(server, calendar, batch), len(listed) == len({row.url for row in rows})
 
 
 def has_uid(server: Server, calendar: str, uid: str) -> bool:
     """Search a calendar for a UID: slow on some servers, and not found where the server can't be asked."""
     try:
         rows = server.query(calendar, wire.with_uid(uid))
-    except (dav.DAVError, InvalidResponse):
+    except dav.DAVError as error:
+        if error.status not in _CANT_SEARCH:
+            raise
+        return False
+    except InvalidResponse:
         return False
     read = [
         ical.reduce(row.text(cdav.CalendarData) or "", remote_id=row.url, etag="", own_addresses=frozenset())
         for row in rows
+        if row.status < 300
     ]
     return any(one.event is not None and one.event.series_id == uid for one in read)
 

@@ -33,6 +33,11 @@ from providers.model import Connection
 from providers.transport import open_session
 
 PAUSES = (0.3, 1.0)
+_SPOKEN = {
+    "User-Agent": "syncd",
+    "Content-Type": "application/xml; charset=utf-8",
+    "Accept": "application/xml, text/xml, text/calendar",
+}
 _CALENDAR_TYPE = {"Content-Type": "text/calendar; charset=utf-8"}
 # A server that compresses an answer may weaken or change its ETag: a resource is fetched as it is stored.
 _PLAIN = {"Accept": "text/calendar", "Accept-Encoding": "identity"}
@@ -88,7 +93,11 @@ class Server:
         credentials = Credentials(connection, scope, unasked=quirks.NEVER_ASKS in allowed)
         _quieten()
         client = DAVClient(
-            url, ssl_verify_cert=connection.ca_file or True, enable_rfc6764=False, rate_limit_handle=False
+            url,
+            headers=_SPOKEN,
+            ssl_verify_cert=connection.ca_file or True,
+            enable_rfc6764=False,
+            rate_limit_handle=False,
         )
         client.session.close()
         client.session = open_session(
@@ -184,18 +193,25 @@ class Server:
     def query(self, url: str, asked: str) -> list[wire.Row]:
         """Ask for the resources that a calendar-query finds (RFC 4791 §7.8)."""
         rows = self._rows(self._send("REPORT", url, asked, {"Depth": "1"}))
-        return [row for row in rows if row.status < 300 and not row.url.endswith("/")]
+        return [row for row in rows if row.status == 507 or not row.url.endswith("/")]
 
     def get(self, url: str) -> Resource | None:
         """Fetch one resource; None if it isn't there."""
+        found = self._got(url)
+        if found is None or found[0]:
+            return found and self.resource(url, *found)
+        etag = self._etag(url)
+        again = self._got(url)  # read after its ETag: an ETag that is too old is found out, one that is too new never
+        return again and self.resource(url, etag, again[1])
+
+    def _got(self, url: str) -> tuple[str | None, bytes] | None:
         try:
             answer = self._send("GET", url, "", _PLAIN)
         except dav.DAVError as error:
             if error.status in (404, 410):
                 return None
             raise
-        text = self._answers.body  # the package decodes it as UTF-8, or fails
-        return self.resource(url, answer.headers.get("ETag") or self._etag(url), text)
+        return answer.headers.get("ETag"), self._answers.body  # the package decodes the body as UTF-8, or fails
 
     def shown(self, url: str, is_meant: Callable[[Resource], bool]) -> Resource | None:
         """Return what stands at an address in the end: it is read again, with pauses, until it is what is meant."""

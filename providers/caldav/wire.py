@@ -74,9 +74,10 @@ _DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
 _HALVES = re.compile(
     rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
 )  # U+D800 to U+DBFF, then U+DC00 to U+DFFF
-_FORBIDDEN = re.compile(
-    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|\xed[\xa0-\xbf][\x80-\xbf]|&#(?:x([0-9a-fA-F]{1,8})|(\d{1,10}));"
-)  # or a reference, which may be to one
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_REFERENCE = re.compile(rb"&#(?:x([0-9a-fA-F]{1,8})|(\d{1,10}));")
+_MOST_REFERENCES = 200_000
+_CONTROLS = bytes(63 if code < 32 and code not in (9, 10, 13) else code for code in range(256))  # 63 is ?
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0", b"<\0")
 _TEXT_MARK = "text-sha256-"
 _WRITING = {"{DAV:}all", "{DAV:}write", "{DAV:}write-content", "{DAV:}bind"}
@@ -138,12 +139,18 @@ def _rows_of(response: Any, base: str, address: Callable[[str, str], str]) -> It
 def readable(xml: bytes) -> bytes:
     """Return XML without characters that it may not hold (XML 1.0 §2.2), unless it is UTF-16 or UTF-32.
 
-    Two halves of one beyond U+FFFF, written as references, are that character; all else becomes U+FFFD.
+    Two halves of one beyond U+FFFF, written as references, are that character; control characters become question
+    marks, all else U+FFFD. A flood of references is left as it is.
     """
     if xml.startswith(_WIDE):
         return xml
+    xml = xml.translate(_CONTROLS).replace(b"\xef\xbf\xbe", b"\xef\xbf\xbd").replace(b"\xef\xbf\xbf", b"\xef\xbf\xbd")
+    if _SURROGATE.search(xml):
+        xml = xml.decode("utf-8", "replace").encode()
+    if xml.count(b"&#") > _MOST_REFERENCES:
+        return xml
     whole = _HALVES.sub(lambda pair: _character(int(pair[1]), int(pair[2])), xml)
-    return _FORBIDDEN.sub(_allowed, whole)
+    return _REFERENCE.sub(_allowed, whole)
 
 
 def _allowed(found: re.Match[bytes]) -> bytes:

@@ -7,7 +7,7 @@ grows a new generation beside the one that serves and swaps it in at the end, so
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from syncd.sync.plan import Brake, HoldBack, plan_brake, plan_pull
 from syncd.sync.rows import Target, later_rows, rows_of
 
 KEPT_PAST = timedelta(days=8)
+_UNREAD_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def _known(pull: Pull, target: Target) -> dict[str, str]:
 def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
     target = _as_far_as_the_rest(target)
     plan = plan_pull(_known(pull, target), pages)
-    rows = _news(pull, target, rows_of(pull.store, target, plan))
+    found = rows_of(pull.store, target, plan)
+    rows = _news(pull, target, found)
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
         now = pull.clock()
@@ -146,11 +148,19 @@ def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[C
         calendar.sync_token = pages[-1].sync_token or calendar.sync_token
         if target.sync_token is None:  # all there is was compared with all that is known
             calendar.full_synced_at = started_at
+        _compare_soon(pull, calendar, started_at, found)
         if calendar.expanded_until_at is not None:  # what changed is expanded only as far as this
             calendar.expanded_until_at = min(calendar.expanded_until_at, target.window.end_at)
         _succeed(pull, session, calendar, target, started_at)
     full = target.sync_token is None
     return PullReport(target.remote.name, full=full, changed=len(rows), removed=len(plan.removals))
+
+
+def _compare_soon(pull: Pull, calendar: Calendar, started_at: datetime, rows: Iterable[EventRow]) -> None:
+    """What the server didn't show (it has no ETag) is asked for again before long: no change may tell of it."""
+    if any(not row.etag for row in rows) and calendar.full_synced_at is not None:
+        soon = started_at + _UNREAD_AGAIN - pull.settings.reconcile_every
+        calendar.full_synced_at = min(calendar.full_synced_at, soon)
 
 
 def _as_far_as_the_rest(target: Target) -> Target:
@@ -174,13 +184,19 @@ def _full(pull: Pull, target: Target, started_at: datetime, pages: Iterator[Chan
         pulls.drop_generations(session, target.calendar_id, keep=target.generation)
     listed: set[str] = set()
     drifted: list[EventRow] = []
+    unread: list[EventRow] = []
     token: str | None = None
     for page in pages:
         rows = _store_page(pull, target, new, page, listed)
         drifted += [row for row in rows if row.booking_id]
+        unread += [row for row in rows if not row.etag]
         token = page.sync_token
         pull.progress(len(listed), page.total)
-    return _swap(pull, target, started_at, new, listed, drifted, token)
+    report = _swap(pull, target, started_at, new, listed, drifted, token)
+    if unread and not report.held_back:
+        with pull.store.write() as session:
+            _compare_soon(pull, _hold(pull, session, target), started_at, unread)
+    return report
 
 
 def _store_page(pull: Pull, target: Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:

@@ -240,7 +240,10 @@ def signed(there, url="http://dav.example.org/", unasked=True, **options):
 
 def test_over_an_open_connection_the_password_is_not_sent_unasked():
     assert "Authorization" not in signed("http://dav.example.org/").headers
-    assert signed("http://dav.example.org/", allow_private=True).headers["Authorization"].startswith("Basic ")
+    public, private = "http://93.184.216.34/", "http://127.0.0.1/"
+    assert "Authorization" not in signed(public, public, allow_private=True).headers
+    assert "Authorization" not in signed(private, private).headers
+    assert signed(private, private, allow_private=True).headers["Authorization"].startswith("Basic ")
     assert signed("http://dav.example.org/", auth="basic").headers["Authorization"].startswith("Basic ")
 
 
@@ -268,3 +271,7 @@ def test_no_other_host_is_told_anything(auth):
         request = signed(url, auth=auth, allow_private=True)
         assert "Authorization" not in request.headers
         assert request.hooks["response"] == []
+
+
+def test_a_challenge_without_end_is_read_in_one_go():
+    assert offered("Digest " + "a" * 60_000 + " " * 60_000 + '"') is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,10 +14,12 @@ from providers.errors import (
     InvalidResponse,
     NotFound,
     PermissionDenied,
+    ProviderError,
     RateLimited,
     SyncTokenInvalid,
     Unavailable,
 )
+from providers.model import EventRef
 
 XML = {"Content-Type": "application/xml"}
 
@@ -491,3 +494,71 @@ def test_what_the_server_refuses_to_show_is_asked_for_again(radicale, gateway, o
     gateway.rule = lambda seen: None
     (page,) = provider.changes(calendar, None, None, lambda: known)
     assert [event.series_id for event in page.changed] == ["e001"]
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+@pytest.mark.parametrize("way", ["sync", "etags"])
+def test_a_listing_that_refuses_the_calendar_itself_is_not_an_empty_calendar(
+    radicale, gateway, open_caldav, work, small_event, answer, way, status
+):
+    radicale.put(work[0], "one", small_event("one"))
+    itself = f"<D:response><D:href>{urlsplit(work[1].remote_id).path}</D:href><D:status>HTTP/1.1 {status} No</D:status>"
+    body = f'<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">{itself}</D:response></D:multistatus>'
+    no_sync = refusal(answer, 403)
+
+    def refused(seen):
+        if way == "etags" and is_sync(seen):
+            return no_sync
+        listing = is_sync(seen) or (seen.method == "PROPFIND" and seen.headers.get("Depth") == "1")
+        return answer(207, XML, body.encode()) if listing else None
+
+    gateway.rule = refused
+    with pytest.raises(ProviderError):
+        list(open_caldav().changes(work[1], None, None, lambda: {work[1].remote_id + "one.ics": '"1"'}))
+
+
+def test_an_empty_multistatus_is_not_an_empty_calendar(gateway, open_caldav, work, answer):
+    nothing = answer(207, XML, b'<?xml version="1.0"?><D:multistatus xmlns:D="DAV:"/>')
+    no_sync = refusal(answer, 403)
+    gateway.rule = lambda seen: (
+        no_sync
+        if is_sync(seen)
+        else nothing
+        if seen.method == "PROPFIND" and seen.headers.get("Depth") == "1"
+        else None
+    )
+    with pytest.raises(InvalidResponse):
+        list(open_caldav().changes(work[1], None, None, lambda: {work[1].remote_id + "one.ics": '"1"'}))
+
+
+def test_one_event_that_fails_alone_does_not_stop_its_calendar(
+    radicale, gateway, open_caldav, work, small_event, pulled, answer
+):
+    radicale.put(work[0], "one", small_event("one"))
+    provider = open_caldav()
+    token = pulled(provider, work[1])[-1]
+    radicale.put(work[0], "two", small_event("two"))
+    gateway.rule = lambda seen: answer(500) if is_multiget(seen) or "two.ics" in seen.path else None
+    changed, removed, unreadable, _ = pulled(provider, work[1], token)
+    assert (changed, removed) == ([], [])
+    assert [(one.remote_id, one.etag) for one in unreadable] == [(work[1].remote_id + "two.ics", "")]
+
+
+def test_a_text_that_is_newer_than_its_etag_is_read_again_and_never_the_other_way_round(
+    radicale, gateway, open_caldav, work, small_event
+):
+    radicale.put(work[0], "one", small_event("one"))
+    url = work[1].remote_id + "one.ics"
+
+    def edited_between(seen, given):
+        if seen.method == "GET":
+            given.headers.pop("ETag", None)
+            if "old" not in state:
+                state["old"] = radicale.put(work[0], "one", small_event("one", "20261125T090000Z"))
+        return given
+
+    state = {}
+    gateway.rewrite = edited_between
+    found = open_caldav().get(EventRef(work[1].remote_id, url, "one"))
+    assert f"{found.start_at:%d}" == "25"
+    assert found.ref.etag == state["old"]

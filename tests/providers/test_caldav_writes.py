@@ -112,7 +112,7 @@ def test_a_refusal_by_one_who_came_first_means_already_exists(
         (412, {}, "", Unsupported),
         (403, {}, "<D:need-privileges/>", PermissionDenied),
         (403, {}, "", PermissionDenied),
-        (409, {}, "", NotFound),
+        (409, {}, "", Unsupported),
         (413, {}, "", Unsupported),
         (429, {"Retry-After": "5"}, "", RateLimited),
         (503, {}, "", Unavailable),
@@ -132,7 +132,7 @@ def test_a_refused_create_says_what_is_the_matter(
     assert "Intro" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("status", "leaf"), [(403, PermissionDenied), (409, NotFound), (412, Unsupported)])
+@pytest.mark.parametrize(("status", "leaf"), [(403, PermissionDenied), (409, Unsupported), (412, Unsupported)])
 def test_what_a_server_says_in_words_of_its_own_is_no_precondition(
     gateway, open_caldav, work, consultation, answer, status, leaf
 ):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from providers.model import Connection
+from providers import memory
+from providers.memory import MemoryProvider
+from providers.model import ChangePage, Connection, RemoteCalendar, Unreadable, Window
+from providers.port import Known
 from syncd.jobs.account import Order
 from syncd.store import leases
 from syncd.sync.pull import Pull, pull_calendar
@@ -181,3 +186,26 @@ def test_what_was_never_understood_blocks_nothing_and_is_named_from_the_first_pu
     assert [remote_id for remote_id, _ in house.quarantined()] == ["broken"]
     house.sync(FULL)
     assert [remote_id for remote_id, _ in house.quarantined()] == ["broken"]
+
+
+def test_what_the_server_did_not_show_is_asked_for_again_within_minutes(house, at, span):
+    """No change may ever tell that it can be shown by now."""
+
+    class Unshown(MemoryProvider):
+        def changes(
+            self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+        ) -> Iterator[ChangePage]:
+            for page in super().changes(calendar, sync_token, window, known):
+                hidden = tuple(Unreadable(event.remote_id, "", "The server fails.") for event in page.changed)
+                yield replace(page, changed=(), unreadable=hidden)
+
+    house.pull()
+    house.put("visit", at(10, 1))
+    house.shop = house.workshop(lambda _kind, connection: Unshown(memory.account(connection.url), connection))
+    house.sync(INCREMENTAL)
+    assert (house.rows(), len(house.quarantined())) == (set(), 1)
+    house.shop = house.workshop()
+    for _ in range(6):
+        house.later(minutes=2)
+        house.sync()
+    assert (house.rows(), house.quarantined()) == ({("visit", *span(10, 60, 1))}, [])
