@@ -197,10 +197,10 @@ class CalDAVProvider:
 
     def _is_gone(self, calendar: str) -> bool:
         try:
-            self._server.propfind(calendar, wire.ETAG, depth=0)
+            rows = self._server.propfind(calendar, wire.ETAG, depth=0)
         except dav.DAVError as error:
             return error.status in (404, 410)
-        return False
+        return bool(rows) and all(row.status in (404, 410) for row in rows)
 
     def _explain_refused_data(self, error: dav.DAVError) -> None:
         """Raise `Unsupported` where the server names what it dislikes about the event, whatever the status."""

@@ -272,15 +272,19 @@ def test_what_is_remembered_from_other_questions_never_changes_an_answer(case: C
 
 def test_the_cases_reach_starts_that_one_reason_alone_forbids():
     alone: set[str] = set()
+    wanted = set(typing.get_args(Code))
 
-    @settings(QUICK, max_examples=400, derandomize=True, database=None, phases=[Phase.generate])
+    # Which cases are drawn depends on all of the code there is: hypothesis takes its constants for likely values.
+    @settings(QUICK, max_examples=2_000, derandomize=True, database=None, phases=[Phase.generate])
     @given(cases())
     def collect(case: Case):
+        if alone == wanted:
+            return
         whole = range(-(-case.window[0] // 900) * 900, case.window[1], 900)
         alone.update(*(codes for codes in (why(case, start) for start in whole) if len(codes) == 1))
 
     collect()
-    assert alone == set(typing.get_args(Code))
+    assert alone == wanted
 
 
 @pytest.mark.parametrize(
