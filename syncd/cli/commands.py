@@ -110,13 +110,17 @@ def busy(
     email: Annotated[
         list[str] | None, typer.Option("--email", help="Whose answers to invitations count; may be repeated.")
     ] = None,
-    allow_private: Annotated[bool, typer.Option("--allow-private", help="It may be on a private network.")] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="It may lead to a private network that wasn't named.")
+    ] = False,
+    config: Annotated[Path, typer.Option("--config", help="Not needed, and not read.")] = DEFAULT,
     as_json: AsJson = False,
 ) -> int:
     """What a calendar file blocks, and what in it is not understood.
 
     Needs no configuration. Without --from and --to: today and the 90 days that follow.
     """
+    del config
     from syncd.cli.busy import BusyWish, show_busy
 
     wish = BusyWish(source, tz, since or (), until or (), email or (), allow_private)

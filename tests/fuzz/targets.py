@@ -25,7 +25,7 @@ from syncd.sync.file import busy_in_file
 
 CALENDARS = Path(__file__).parent.parent / "calendars"
 WINDOW = Window(datetime(2026, 11, 15, tzinfo=UTC), datetime(2026, 11, 15, tzinfo=UTC) + timedelta(days=400))
-ADDRESS = "http://dav.example/ada/work/"
+ADDRESS = "http://127.0.0.1/ada/work/"
 
 _ROW = (
     "<D:response><D:href>/ada/work/{name}.ics</D:href><D:propstat><D:prop><D:getetag>&quot;{name}&quot;</D:getetag>"
@@ -82,7 +82,7 @@ class _Answering(BaseAdapter):
 
 def check_multistatus(data: bytes) -> None:
     """Whatever a server answers to anything, all that comes of it is values or a `ProviderError`."""
-    provider = CalDAVProvider(Connection("http://dav.example/", "ada", "secret", allow_private=True))
+    provider = CalDAVProvider(Connection("http://127.0.0.1/", "ada", "secret", allow_private=True))
     provider._server._client.session.mount("http://", _Answering(data))
     calendar = RemoteCalendar(ADDRESS, "Work")
     calls: list[Callable[[], object]] = [
