@@ -22,7 +22,7 @@ from providers.ical_file import CalendarFile, read_file
 from providers.ical_values import in_zone, midnight, shift, to_utc
 from providers.lookalikes import look_of
 from providers.model import Connection, Unreadable, Window
-from syncd.cli.show import print_json, print_table, say
+from syncd.cli.show import counted, print_json, print_table, say
 from syncd.errors import ApiError
 from syncd.instants import rfc3339
 from syncd.sync.busy import Choices, Span
@@ -211,8 +211,7 @@ def _print(file: CalendarFile, windows: Sequence[Window], answer: FileAnswer, tz
             print_table(("day", "from", "to", "for"), _rows(spans, zone))
         total = timedelta(seconds=sum(end - start for start, end in spans))
         say(f"{_length(total)} in all.\n" if spans else "Nothing.\n")
-    count = len(file.events)
-    say(f"{count} event{'' if count == 1 else 's'} or series understood, {len(answer.unreadable)} not.")
+    say(f"{counted(len(file.events), 'event')} or series understood, {len(answer.unreadable)} not.")
     for bad in answer.unreadable:
         say(f"  {' at '.join(filter(None, (bad.uid, bad.start))) or 'no UID'}: {bad.reason}")
     if answer.unreadable:

@@ -12,7 +12,7 @@ from threading import Lock
 from sqlalchemy import select
 
 from syncd.cli.setup import Opened, opened
-from syncd.cli.show import print_json, say
+from syncd.cli.show import counted, print_json, say
 from syncd.daemon import open_workshop, run_daemon, run_once
 from syncd.errors import ApiError, MassDeletion, exit_code
 from syncd.jobs.account import Order, WorkReport, Workshop
@@ -74,15 +74,14 @@ def _tell(report: WorkReport, *, as_json: bool) -> int:
     if as_json:
         print_json(_summary(report))
     else:
-        changed, removed = sum(p.changed for p in report.pulls), sum(p.removed for p in report.pulls)
-        say(
-            f"pulled {len(report.pulls)} calendars ({changed} events changed, {removed} removed), "
-            f"wrote {report.written} bookings, {len(report.failures)} failed"
-        )
+        pulled, changed = counted(len(report.pulls), "calendar"), counted(sum(p.changed for p in report.pulls), "event")
+        removed, written = sum(p.removed for p in report.pulls), counted(report.written, "booking")
+        say(f"pulled {pulled} ({changed} changed, {removed} removed), wrote {written}, {len(report.failures)} failed")
         for where, error in report.failures:
             say(f"  {where}: {scrub(str(error))}")
         for pull in held_back:
-            say(f"  {pull.calendar}: {pull.held_back} events would vanish: held back; `syncd sync --full` accepts it")
+            vanishing = counted(pull.held_back, "event")
+            say(f"  {pull.calendar}: {vanishing} would vanish: held back; `syncd sync --full` accepts it")
         for account in report.skipped:
             say(f"  {account}: another process is at it")
     codes = [exit_code(error) for _, error in report.failures]

@@ -231,7 +231,7 @@ def test_one_pass_does_what_is_due_and_says_so(shell, radicale):
     shell(*shell.connect(radicale.url, radicale.username, "--blocks", "Work"), stdin=f"{radicale.password}\n")
     first, second = shell("run", "--once"), shell("run", "--once", "--json")
     assert (first.code, second.code) == (0, 0)
-    assert first.out == "pulled 1 calendars (0 events changed, 0 removed), wrote 0 bookings, 0 failed\n"
+    assert first.out == "pulled 1 calendar (0 events changed, 0 removed), wrote 0 bookings, 0 failed\n"
     assert second.json["pulled"] == [], "nothing is due"
     overlapping = [shell.start("sync", "--json") for _ in range(2)]
     for process in overlapping:
