@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from threading import Event
 
 from caldav.davclient import DAVClient
 from sqlalchemy import select
@@ -94,7 +94,9 @@ def run_demo(*, port: int, as_json: bool) -> int:
     """Run until Ctrl-C or SIGTERM; leaves nothing behind."""
     zones.pin()
     configure_logging(level="warning")
-    signal.signal(signal.SIGTERM, _stop_early)
+    told_to_end = Event()  # remembered, not raised: what a handler raises may be lost in somebody's finaliser
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told_to_end.set())
     with TemporaryDirectory(prefix="syncd-demo-") as name, closing(listen("127.0.0.1", port)) as listener:
         folder = Path(name)
         server = calendar_server.start(folder / "radicale", secrets.token_urlsafe(9))
@@ -112,17 +114,14 @@ def run_demo(*, port: int, as_json: bool) -> int:
             daemon = Daemon(services, locks, listener, config_path)
             locks.become_daemon()
             handle_signals(daemon)
+            if told_to_end.is_set():
+                daemon.stop()
             daemon.run(on_ready=lambda: _announce(demo, daemon, as_json=as_json))
             services.store.close()
             locks.close()
         finally:
             server.stop()
     return 0
-
-
-def _stop_early(_signal: int, _frame: object) -> NoReturn:
-    """Until the daemon takes signals over, SIGTERM unwinds as Ctrl-C does, so that nothing is left behind."""
-    raise KeyboardInterrupt
 
 
 def _fill(server: CalendarServer) -> dict[str, str]:

@@ -64,7 +64,10 @@ def start(folder: Path, password: str) -> CalendarServer:
     users.write_text(f"{USERNAME}:{password}\n", encoding="utf-8")
     command = [sys.executable, "-m", "syncd.demo.calendar_server", str(config)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own
+        # In a session of its own: Ctrl-C reaches a terminal's whole group, and we stop it in order.
+        process = subprocess.Popen(  # noqa: S603 - our own
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+        )
     server = CalendarServer(f"http://127.0.0.1:{port}/", password, process)
     if not _comes_up(process, port):
         server.stop()
@@ -90,13 +93,10 @@ def _comes_up(process: subprocess.Popen[bytes], port: int) -> bool:
 
 def main(config_path: str) -> None:
     """Serve until standard input closes."""
-    import signal
-
     import radicale.config
     import radicale.log
     import radicale.server
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent stops us, in order
     Thread(target=_end_with_parent, daemon=True).start()
     configuration = radicale.config.load([(config_path, False)])
     radicale.log.setup()

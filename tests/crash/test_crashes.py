@@ -23,7 +23,7 @@ class Theatre:
     """A warm process that plays the story again and again, on one server, each time with empty calendars."""
 
     def __init__(self, radicale, folder: Path) -> None:
-        self.radicale, self.folder = radicale, folder
+        self.radicale, self.folder, self.calendars = radicale, folder, {}
         command = [sys.executable, str(Path(__file__).with_name("story.py"))]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -33,6 +33,7 @@ class Theatre:
 
     def close(self) -> None:
         self.process.communicate()
+        self.radicale.forget(list(self.calendars.values()))
 
     def set_stage(self, name: str) -> None:
         """Begin anew, with empty calendars and no database."""
