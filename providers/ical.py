@@ -181,10 +181,8 @@ def _stamp(line: Line, written: str, zones: Zones) -> _Stamp:
     written = written.strip().upper()
     if line.params.get("VALUE", "").upper() == "DATE":
         written = _MIDNIGHT.sub("", written)
-        if "T" in written:
-            raise NotUnderstood("is a time and says it is a date")
     if not isinstance(read_moment(written, UTC), datetime):
-        return _Stamp(";VALUE=DATE", written)
+        return _Stamp(";VALUE=DATE", written.removesuffix("Z"))
     tzid = line.params.get("TZID", "")
     if written.endswith("Z") or not (tzid or ("TZID" in line.params and tzid in zones.definitions)):
         return _Stamp("", written)

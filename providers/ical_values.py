@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
+_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:Z|T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
 _DURATION = re.compile(
     r"([+-])?P(?=.)(?:(\d{1,7})W)?(?:(\d{1,8})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,10})S)?)?", re.ASCII
 )
@@ -48,7 +48,8 @@ class Length:
 def read_moment(written: str, zone: tzinfo) -> date | datetime:
     """Read a DATE or DATE-TIME; `zone` is where it is read unless it ends in Z.
 
-    A 60th second is the 59th, as §3.3.12 asks of those who know no leap seconds. Raises NotUnderstood.
+    A 60th second is the 59th, as §3.3.12 asks of those who know no leap seconds; a Z behind a DATE, as Google writes
+    it, says nothing. Raises NotUnderstood.
     """
     match = _MOMENT.fullmatch(written)
     if match is None:

@@ -106,7 +106,7 @@ def _series(parts: list[Part], window: Window, limit: int) -> Iterator[Instance]
     """Yield the instances of the components of one UID. Raises TooManyInstances.
 
     Of several masters the highest SEQUENCE counts, and all that share it: what may be two events must block as two.
-    An override that has a rule is a series of its own where it is for the future too, or where no master is.
+    An override that has a rule is a series of its own where it is for the future too, or is all there is.
     """
     masters = [part for part in parts if part.recurrence_id is None]
     newest = max((part.sequence for part in masters), default=0)
@@ -123,7 +123,7 @@ def _series(parts: list[Part], window: Window, limit: int) -> Iterator[Instance]
         standing |= {id(one): one for one in listed if not exceptions.exclude(_replaced(one, master))}
     for override in standing.values():
         yield override.instance(override.start)
-        if override.recurs and (override.and_future or not masters):
+        if override.recurs and (override.and_future or len(parts) == 1):
             yield from _regular(override, _exceptions(override, []), window, limit)
 
 
