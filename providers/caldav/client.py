@@ -86,7 +86,8 @@ class CalDAVProvider:
 
         Raises `SyncTokenInvalid` before the first page. Without a change it is one request (two where the server has
         neither sync-collection nor CTag); otherwise one more for every hundred resources, one where ETags have to be
-        listed, and up to two to learn our own addresses if someone is invited to something.
+        listed, up to two to learn our own addresses if someone is invited to something, and up to four to make sure
+        that nothing is left of a calendar.
         """
         with translated(calendar.remote_id, calendar=calendar.remote_id):
             listing = pull.listing(self._server, calendar, sync_token, known)
@@ -176,7 +177,10 @@ class CalDAVProvider:
             return EventRef(calendar.remote_id, url, idempotency_key, stored.etag)
 
     def _explain_refused_creation(self, calendar: str, key: str, url: str, error: dav.DAVError) -> None:
-        """Raise what a refusal means if it can be told; 412 is also used for bad data, 409 for a missing calendar."""
+        """Raise what a refusal means if it can be told; 412 is also used for bad data, 409 for a missing calendar.
+
+        A 409 that names nothing, of a calendar that is there, is a conflict with what others do there at that moment.
+        """
         if dav.UID_CONFLICT_PRECONDITIONS.intersection(error.preconditions):
             raise AlreadyExists("the server has this UID under another address") from error
         self._explain_refused_data(error)
@@ -192,6 +196,8 @@ class CalDAVProvider:
         if quirks.UID_CONFLICT in self._server.quirks and reading.has_uid(self._server, calendar, key):
             self._server.tolerate(quirks.UID_CONFLICT)
             raise AlreadyExists("the server has this UID under another address") from error
+        if error.status == 409 and not error.preconditions:
+            raise Unavailable("the server is in conflict over the event at the moment") from error
         if error.status in (409, 412):
             self._raise_refused_data(error)
 
@@ -224,6 +230,8 @@ class CalDAVProvider:
                 self._explain_refused_data(error)
                 if error.status == 412 and self._is_still(current):
                     self._raise_refused_data(error)
+                if error.status == 409:
+                    raise ETagMismatch("the server is in conflict over the event") from error
                 raise
             stored = self._read_back(current.url, said, event)
             return EventRef(ref.calendar, ref.remote_id, ref.uid, stored.etag, ref.html_link)

@@ -30,7 +30,7 @@ class Account:
 
 
 def discover(server: Server) -> Account:
-    """Find the account's calendars (RFC 4791 §6.2, RFC 5397, RFC 6764 §5); at most five requests and one a home."""
+    """Find the account's calendars (RFC 4791 §6.2, RFC 5397, RFC 6764 §5); at most five requests and two a home."""
     start = _starting_point(server)
     principal = _principal(server, start)
     addresses = _addresses([start, *([principal] if principal else [])])
@@ -38,7 +38,7 @@ def discover(server: Server) -> Account:
         return _account([start], addresses)
     found: dict[str, wire.Row] = {}
     for home in _homes(server, start, principal):
-        found |= {row.url: row for row in server.propfind(home, wire.CALENDAR_PROPERTIES, depth=1)}
+        found |= {row.url: row for row in _listed(server, home)}
     if principal is None and not any(map(wire.calendar_of, found.values())):
         raise NotFound(f"{wire.host(start.url)} names no principal and has no calendar at {wire.path(start.url)}")
     return _account(list(found.values()), addresses)
@@ -137,6 +137,12 @@ def _homes(server: Server, start: wire.Row, principal: wire.Row | None) -> list[
     if not homes:
         server.tolerate(quirks.NO_HOME)
     return list(dict.fromkeys(map(wire.collection, homes))) or [start.url]
+
+
+def _listed(server: Server, home: str) -> list[wire.Row]:
+    """Ask a home for what it holds; go-webdav knows one only as it is named, which may be without a slash."""
+    rows = server.propfind(home, wire.CALENDAR_PROPERTIES, depth=1)
+    return rows or server.propfind(home.rstrip("/"), wire.CALENDAR_PROPERTIES, depth=1)
 
 
 def _itself(rows: list[wire.Row], url: str) -> wire.Row:

@@ -13,20 +13,21 @@ address and changed as often as the old one seems unchanged until all is compare
 that such a server says of a calendar tells the two apart.
 
 A listing that a server cuts without saying so can't be told from one of a calendar that was emptied in part: it is for
-the caller's brake to hold that back.
+the caller's brake to hold that back. That a calendar was emptied as a whole is made sure of here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from caldav.elements import dav as elements
 from caldav.lib import error as dav
 
 from providers.caldav import quirks, wire
 from providers.caldav.server import Server
-from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid
+from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid, Unavailable
 from providers.model import PullsBy, RemoteCalendar
 from providers.port import Known
 from providers.transport import leaf_for_status
@@ -37,7 +38,9 @@ _MAX_MEMBERS = 500_000
 _VALID_SYNC_TOKEN = "{DAV:}valid-sync-token"  # noqa: S105 - a precondition's name
 _NEED_PRIVILEGES = "{DAV:}need-privileges"
 _TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 501, 507})
-_NO_SYNC = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 501, 507})
+_NO_SYNC = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 500, 501, 507})
+_NOTHING_SHOWN = frozenset({400, 403, 405})
+_ASKED_FOR = 3
 _LISTED = (*wire.ETAG, elements.ResourceType)
 
 
@@ -66,13 +69,43 @@ class Listing:
 def listing(server: Server, calendar: RemoteCalendar, token: str | None, known: Known | None) -> Listing:
     """List what is to be read, in the way that the token or else the calendar's probe names.
 
-    Raises `SyncTokenInvalid` for a token the server refuses, and for a mark where nothing is known to compare with.
+    Raises `SyncTokenInvalid` for a token the server refuses, and for a mark where nothing is known to compare with;
+    `Unavailable` where nothing is listed any more and what was there is still shown.
     """
     if token is None:
-        return _beside_all(server, calendar, known() if known else None)
-    if token.startswith(CTAG):
-        return _since_mark(server, calendar.remote_id, token, known)
-    return _since_token(server, calendar, token, known)
+        found = _beside_all(server, calendar, known() if known else None)
+    elif token.startswith(CTAG):
+        found = _since_mark(server, calendar.remote_id, token, known)
+    else:
+        found = _since_token(server, calendar, token, known)
+    emptied = bool(found.known) and found.known.keys() <= found.removed
+    if found.members or not (emptied or found.complete):
+        return found
+    return _made_sure(server, calendar.remote_id, found)
+
+
+def _made_sure(server: Server, calendar: str, found: Listing) -> Listing:
+    """Ask in other ways whether a calendar has nothing, as a listing of it says."""
+    if quirks.EMPTY_SYNC in server.quirks and found.pulls_by == "sync-token":
+        there = members(server, calendar)  # raises if it is the calendar that is gone
+        if there:
+            server.tolerate(quirks.EMPTY_SYNC)
+            whole = Listing(there, frozenset(), found.token, complete=True)
+            return _compared(server, whole, found.known) if found.known else whole
+    if quirks.FAILS_EMPTY in server.quirks and any(_is_shown(server, url) for url in islice(found.known, _ASKED_FOR)):
+        server.tolerate(quirks.FAILS_EMPTY)
+        raise Unavailable("the server lists nothing of the calendar and shows what was there", calendar=calendar)
+    return found
+
+
+def _is_shown(server: Server, url: str) -> bool:
+    try:
+        resource = server.get(url)
+    except dav.DAVError as error:
+        if error.status in _NOTHING_SHOWN:
+            return False
+        raise
+    return resource is not None and b"BEGIN:VCALENDAR" in resource.text.upper()
 
 
 def _beside_all(server: Server, calendar: RemoteCalendar, known: Mapping[str, str] | None) -> Listing:
@@ -104,7 +137,7 @@ def _since_token(server: Server, calendar: RemoteCalendar, token: str, known: Kn
     The full pull that follows tells whether it is the permission that is missing.
     """
     try:
-        found = _synced(server, calendar.remote_id, token)
+        found, _ = _synced(server, calendar.remote_id, token)
     except dav.DAVError as error:
         if _VALID_SYNC_TOKEN not in error.preconditions:
             _refused(server, error, _TOKEN_REFUSED, quirks.TOKEN_REFUSED_PLAINLY)
@@ -125,7 +158,7 @@ def _judged(server: Server, calendar: RemoteCalendar, found: Listing, known: Map
         return replace(whole, members=whole.members | told, token=found.token or whole.token)
     if quirks.REPEATED_CHANGES not in server.quirks:
         told = found.members
-    return replace(found, members=told, removed=found.removed & known.keys())
+    return replace(found, members=told, removed=found.removed & known.keys(), known=known)
 
 
 def _may_be_all(calendar: RemoteCalendar, unchanged: int, known: int) -> bool:
@@ -154,7 +187,7 @@ def _compared(server: Server, listing: Listing, known: Mapping[str, str]) -> Lis
 def everything(server: Server, calendar: str) -> Listing:
     """List everything: by a sync from nothing where that is offered, which is the one way to a sync token."""
     try:
-        found = _synced(server, calendar, "")
+        found, parts = _synced(server, calendar, "")
     except dav.DAVError as error:
         if error.status == 404:
             server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is the calendar that is gone
@@ -162,7 +195,25 @@ def everything(server: Server, calendar: str) -> Listing:
         return by_etags(server, calendar)
     if found is None or found.token is None or found.token.startswith(CTAG):
         return by_etags(server, calendar)
-    return replace(found, complete=True)
+    whole = found if len(parts) == 1 else _with_the_rest(server, calendar, found, went_on=parts[-1] > 0)
+    return replace(whole, complete=True)
+
+
+def _with_the_rest(server: Server, calendar: str, found: Listing, *, went_on: bool) -> Listing:
+    """Make sure that the parts in which all was listed are the whole.
+
+    The listing by ETags is the later one: what changes between the two is told again after the token.
+    """
+    try:
+        there = members(server, calendar)
+    except (InvalidResponse, dav.DAVError):
+        if went_on:
+            return found
+        raise
+    if there.keys() <= found.members.keys():
+        return found
+    server.tolerate(quirks.CUT_FOR_GOOD)
+    return replace(found, members=there, removed=frozenset())
 
 
 def by_etags(server: Server, calendar: str) -> Listing:
@@ -192,28 +243,30 @@ def members(server: Server, calendar: str) -> dict[str, str | None]:
     """Return the ETags of all there is; raise `InvalidResponse` if the server says that it tells only some of them."""
     rows = server.propfind(calendar, _LISTED, depth=1)
     if not rows or any(row.status == 507 for row in rows):
-        raise InvalidResponse("the server lists only a part of the calendar", calendar=calendar)
+        msg = "the server lists only a part of the calendar: its limit of results must be raised"
+        raise InvalidResponse(msg, calendar=calendar)
     listed: dict[str, str | None] = {}
     _fold(server, rows, calendar, listed, set())
     return listed
 
 
-def _synced(server: Server, calendar: str, token: str) -> Listing | None:
+def _synced(server: Server, calendar: str, token: str) -> tuple[Listing | None, list[int]]:
     """Follow truncated answers (507, RFC 6578 §3.6) to the end; a later answer overrules an earlier one.
 
-    None if the server cuts its answer and gives nothing to go on from.
+    Returns the sizes of the answers too; None if the server cuts its answer and gives nothing to go on from.
     """
     members: dict[str, str | None] = {}
     removed: set[str] = set()
-    asked = [token]
+    asked, parts = [token], list[int]()
     for _ in range(_MAX_LISTINGS):
         rows, following = server.sync(calendar, asked[-1])
+        parts.append(len(rows))
         _fold(server, rows, calendar, members, removed)
         if not any(row.status == 507 for row in rows):
-            return Listing(members, frozenset(removed), following, complete=False)
+            return Listing(members, frozenset(removed), following, complete=False), parts
         if following is None or following in asked:
             server.tolerate(quirks.CUT_SYNC)
-            return None
+            return None, parts
         asked.append(following)
         if len(members) + len(removed) > _MAX_MEMBERS:
             break
@@ -224,7 +277,7 @@ def _fold(
     server: Server, rows: Sequence[wire.Row], calendar: str, members: dict[str, str | None], removed: set[str]
 ) -> None:
     """Take in one answer; rows are a set and may repeat, and one that has an ETag is there, whatever another says."""
-    _check_itself(rows, calendar)
+    check_itself(rows, calendar)
     listed = [row for row in rows if row.status != 507 and _is_member(server, row, calendar)]
     if len({row.url for row in listed}) < len(listed):
         server.tolerate(quirks.REPEATED_ROWS)
@@ -239,7 +292,7 @@ def _fold(
         members.pop(url, None)
 
 
-def _check_itself(rows: Sequence[wire.Row], calendar: str) -> None:
+def check_itself(rows: Sequence[wire.Row], calendar: str) -> None:
     """Raise what a listing says of the calendar itself: that it tells nothing doesn't mean that there is nothing."""
     statuses = (row.status for row in rows if row.status >= 300 and _same_place(row.url, calendar))
     refused = next((status for status in statuses if status != 507), None)

@@ -121,6 +121,25 @@ CUT_SYNC = Quirk(
     "it cuts the answer to a sync and gives no token to go on from",
     "A part must not pass for the whole: all is listed by ETags.",
 )
+CUT_FOR_GOOD = Quirk(
+    "cut-for-good",
+    "Stalwart",
+    "it cuts the answer to a sync from nothing, and its token leads past the rest",
+    "Where such an answer is cut, all is listed by ETags as well.",
+)
+EMPTY_SYNC = Quirk(
+    "empty-sync",
+    "Stalwart, RustiCal",
+    "its sync shows a calendar that is gone, or one that isn't empty, as an empty one",
+    "Before a calendar counts as emptied, it is listed by ETags as well. That nothing changed since a token is "
+    "believed: what is known goes on blocking until all is compared at `reconcile_every`.",
+)
+FAILS_EMPTY = Quirk(
+    "fails-empty",
+    "Zimbra",
+    "it lists nothing of a calendar when it fails to read it",
+    "Before a calendar counts as emptied, some of what was there is asked for.",
+)
 REPEATED_ROWS = Quirk(
     "repeated-rows",
     "SOGo, DAViCal",

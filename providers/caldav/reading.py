@@ -114,6 +114,7 @@ def _found_by_time(server: Server, calendar: str, window: Window) -> tuple[Batch
     What it names without a text is asked for by itself.
     """
     rows = server.query(calendar, wire.within(window))
+    pull.check_itself(rows, calendar)
     listed = {row.url: row for row in rows if row.status != 507}
     read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
     batch = Batch(found=[server.resource(url, listed[url].etag, text.encode()) for url, text in read.items()])

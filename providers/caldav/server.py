@@ -193,7 +193,7 @@ class Server:
     def query(self, url: str, asked: str) -> list[wire.Row]:
         """Ask for the resources that a calendar-query finds (RFC 4791 §7.8)."""
         rows = self._rows(self._send("REPORT", url, asked, {"Depth": "1"}))
-        return [row for row in rows if row.status == 507 or not row.url.endswith("/")]
+        return [row for row in rows if row.status >= 300 or not row.url.endswith("/")]
 
     def get(self, url: str) -> Resource | None:
         """Fetch one resource; None if it isn't there."""

@@ -67,6 +67,7 @@ REFUSED_DATA = frozenset(
     for name in (
         *("valid-calendar-data", "valid-calendar-object-resource", "supported-calendar-component"),
         *("supported-calendar-data", "max-resource-size", "min-date-time", "max-date-time"),
+        *("max-instances", "max-attendees-per-instance"),
     )
 )  # RFC 4791 §5.3.2.1
 _MEANT = ("{DAV:}", "{urn:ietf:params:xml:ns:caldav}")

@@ -17,6 +17,7 @@ from providers.caldav.client import CalDAVProvider
 from providers.errors import (
     AlreadyExists,
     ETagMismatch,
+    InvalidResponse,
     NotFound,
     ProviderError,
     SyncTokenInvalid,
@@ -118,9 +119,13 @@ def the_given_address_is_the_home(stage):
 # What there is
 
 
-@twin(quirks.NO_SYNC, *(f"no-sync-collection={status}" for status in (400, 403, 404, 405, 409, 412, 415, 501, 507)))
+@twin(
+    quirks.NO_SYNC, *(f"no-sync-collection={status}" for status in (400, 403, 404, 405, 409, 412, 415, 500, 501, 507))
+)
 @twin(quirks.NO_CTAG, ("no-ctag", "no-sync-collection"))
 @twin(quirks.CUT_SYNC)
+@twin(quirks.CUT_FOR_GOOD)
+@twin(quirks.EMPTY_SYNC, "empty-sync=hides")
 @twin(quirks.REPEATED_ROWS)
 @twin(quirks.ITSELF_LISTED)
 @twin(quirks.MULTIGET_SILENT)
@@ -136,6 +141,36 @@ def what_is_there_is_listed_and_then_what_changed(stage):
     assert stage.pulled(provider, calendar, again=True) == ["b", "e"]
     assert stage.names() == ["a.ics", "b.ics", "d.ics", "e.ics"]
     assert stage.pulled(provider, calendar, again=True) == []
+
+
+@twin(quirks.EMPTY_SYNC, "empty-sync", "empty-sync=404")
+def a_calendar_that_is_gone_was_not_emptied(stage):
+    stage.put("a", "b")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.pulled(provider, calendar)
+    stage.server.remove_calendar("Work")
+    for token in (stage.token, None):
+        with pytest.raises(NotFound):
+            list(provider.changes(calendar, token, None, lambda: dict(stage.known)))
+    with pytest.raises(NotFound):
+        list(provider.changes(calendar, None, None))
+
+
+@twin(quirks.FAILS_EMPTY, ("fails-empty", "no-sync-collection"))
+def a_calendar_of_which_nothing_is_listed_is_not_empty_while_it_shows_what_was_there(stage):
+    stage.put("a", "b")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.pulled(provider, calendar)
+    stage.server.remove("Work", "a.ics")
+    if stage.server.plays("fails-empty"):
+        stage.server.failing = True
+        with pytest.raises(Unavailable):
+            list(provider.changes(calendar, stage.token, None, lambda: dict(stage.known)))
+        stage.server.failing = False
+    stage.pulled(provider, calendar, again=True)
+    assert stage.names() == ["b.ics"]
 
 
 @twin(quirks.BARE_NAMES)
@@ -498,6 +533,36 @@ def test_an_event_that_is_taken_and_never_shown_is_written_again_later(stage):
     calendar = played.calendar(provider)
     with pytest.raises(Unavailable, match="doesn't show it"):
         provider.create(calendar, consultation(title=";TZID="), "key")
+
+
+@pytest.mark.parametrize(("oddity", "count"), [("truncates", 45), ("cut-for-good", 5)])
+def test_a_part_of_a_calendar_never_passes_for_the_whole(stage, oddity, count):
+    played = stage((oddity, "cut-listing"), quirks.ALL)
+    uids = [f"e{number:03}" for number in range(count)]
+    played.put(*uids)
+    provider = played.open()
+    calendar = played.calendar(provider)
+    if oddity == "truncates":  # its parts say that they go on, and they do
+        assert played.pulled(provider, calendar) == uids
+    else:
+        with pytest.raises(InvalidResponse, match="limit"):
+            played.pulled(provider, calendar)
+
+
+@pytest.mark.parametrize("oddities", [(), ("no-sync-collection",)])
+def test_a_calendar_that_was_emptied_is_empty(stage, oddities):
+    played = stage(oddities, quirks.ALL)
+    played.put("a", "b", "c", "d")
+    provider = played.open()
+    calendar = played.calendar(provider)
+    played.pulled(provider, calendar)
+    for uid in "abcd":
+        played.server.remove("Work", f"{uid}.ics")
+    played.server.seen.clear()
+    played.pulled(provider, calendar, again=True)
+    assert played.names() == []
+    assert len(played.server.seen) <= 5
+    assert provider.quirks_seen <= {quirks.NO_SYNC}
 
 
 def test_a_large_calendar_is_looked_at_by_time_and_the_glance_says_so(stage):

@@ -34,6 +34,7 @@ ODDITIES = (
     *("other-412", "other-412=bare", "uid-conflict=400", "uid-conflict=403", "no-etag-on-put", "other-etag-on-put"),
     *("slow-to-show", "schedules", "end-wanted", "zones-lost", "answers-200", "reused-etags", "bare-names"),
     *("surrogates", "gone-refused=403", "gone-refused=405", "raw-names", "raw-names-in-sync", "forbidden-characters"),
+    *("cut-for-good", "empty-sync", "empty-sync=404", "empty-sync=hides", "fails-empty", "bare-home"),
 )
 """All that can be played; some of it, like truncated answers, is within the RFCs."""
 
@@ -88,6 +89,8 @@ class ScriptedServer:
             self.seen: list[Request] = []
             self.mailed: list[str] = []
             self.losing = False
+            self.failing = False
+            self.removed: dict[str, Calendar] = {}
             self.meanwhile: Callable[[Request], Answer | None] = lambda _request: None
             self._not_shown: dict[tuple[str, str], Resource | None] = {}
 
@@ -103,7 +106,7 @@ class ScriptedServer:
 
     def remove_calendar(self, name: str) -> None:
         with self._lock:
-            del self.calendars[name.lower()]
+            self.removed[name.lower()] = self.calendars.pop(name.lower())
 
     def put(self, calendar: str, name: str, text: str) -> None:
         with self._lock:
@@ -176,6 +179,8 @@ class ScriptedServer:
         if not request.path.startswith(self.home) or not place:
             return self._above(request)
         calendar = self.calendars.get(place)
+        if calendar is None and self._shows_emptied(request):
+            return self._multistatus(request, *self._emptied(place))
         if calendar is None:
             return Answer(int(self._odd.get("gone-refused", 409)) if request.method == "PUT" else 404)
         if name:
@@ -190,6 +195,8 @@ class ScriptedServer:
             return Answer(301, {"Location": "/"})
         if request.method != "PROPFIND":
             return Answer(405)
+        if self.plays("bare-home") and request.path == self.home:
+            return self._multistatus(request, [])
         rows = {"/": self._root, self.principal: self._account, self.home: self._home}.get(_slashed(request.path))
         return self._multistatus(request, rows(request)) if rows else Answer(404)
 
@@ -201,7 +208,10 @@ class ScriptedServer:
     def _account(self, request: Request) -> list[Row]:
         props = {f"{CALDAV}calendar-user-address-set": "<href>mailto:ada@example</href>"}
         if not self.plays("no-calendar-home"):
-            props[f"{CALDAV}calendar-home-set"] = f"<href>{self._href(self.home)}</href>"
+            home = self._href(self.home)
+            props[f"{CALDAV}calendar-home-set"] = (
+                f"<href>{home.rstrip('/') if self.plays('bare-home') else home}</href>"
+            )
         return [Row(self.principal, props | {f"{DAV}resourcetype": "<collection/><principal/>"})]
 
     def _home(self, request: Request) -> list[Row]:
@@ -242,8 +252,10 @@ class ScriptedServer:
     def _propfind(self, request: Request, calendar: Calendar, _name: str) -> Answer:
         key = calendar.name.lower()
         rows = [self._described(key)]
-        if request.headers.get("Depth") == "1":
+        if request.headers.get("Depth") == "1" and not self.failing:
             rows += [self._row(calendar, name) for name in calendar.resources]
+            if self.plays("cut-listing"):
+                rows = [*rows[:3], Row(f"{self.home}{key}/", status="507 Insufficient Storage")]
             if self.plays("itself-listed"):
                 rows += [
                     Row(f"{self.home}{key}/folder", {f"{DAV}resourcetype": "<collection/>", f"{DAV}getetag": '"f"'})
@@ -308,20 +320,33 @@ class ScriptedServer:
         following = f"http://scripted.example/sync/{calendar.born}/{self.revision}"
         if self.plays("forgets-brief"):
             gone = [row for row in gone if not row.path.rpartition("/")[2].startswith("brief")]
+        if self._odd.get("empty-sync") == "hides" and not since:
+            rows = []
         if self.plays("itself-listed"):
             rows.append(Row(place.rstrip("/"), {f"{DAV}getetag": '"c"'}))
         if self.plays("repeated-rows"):
             rows = [Row(row.path, status="404 Not Found") for row in rows] + rows + rows
-        size = 20 if self.plays("truncates") else 2 if self.plays("cut-sync") else 10_000
         rows = (rows + gone)[done:]
-        if len(rows) > size:
-            end = (
-                token
-                if self.plays("cut-sync")
-                else f"http://scripted.example/sync/{calendar.born}/{since}/{done + size}"
-            )
+        if len(rows) > (size := self._limit(since)):
+            goes_on = f"http://scripted.example/sync/{calendar.born}/{since}/{done + size}"
+            end = token if self.plays("cut-sync") else following if self.plays("cut-for-good") else goes_on
             return [*rows[:size], Row(place, status="507 Insufficient Storage")], end
         return rows, following
+
+    def _limit(self, since: int) -> int:
+        if self.plays("cut-sync") or (self.plays("cut-for-good") and not since):
+            return 2
+        return 20 if self.plays("truncates") else 10_000
+
+    def _shows_emptied(self, request: Request) -> bool:
+        how = self._odd.get("empty-sync", "hides") if request.asks_sync else "hides"
+        return how == "404" or (how == "" and not request.xml().findtext(f"{DAV}sync-token"))
+
+    def _emptied(self, place: str) -> tuple[list[Row], str]:
+        """Tell of a calendar that was removed as if it had been emptied."""
+        there = self.removed[place].resources if self._odd["empty-sync"] == "404" and place in self.removed else {}
+        rows = [Row(f"{self.home}{place}/{name}", status="404 Not Found") for name in there]
+        return rows, f"http://scripted.example/sync/0/{self.revision}"
 
     def _multiget(self, request: Request, calendar: Calendar, root: ET.Element) -> Answer:
         """Answer a calendar-multiget (RFC 4791 §7.9): a row for each href, 404 for what isn't there."""
