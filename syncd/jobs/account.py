@@ -271,10 +271,11 @@ def _probe_calendars(job: _Job) -> None:
 
 
 def _calendars(job: _Job) -> list[str]:
+    """What is to be pulled, the failing ones last: one at which the server fails ends the round."""
     with job.shop.store.read() as session:
         account = session.get_one(Account, job.account_id)
         now = job.shop.clock()
-        order, wanted = job.order, [c for c in account.calendars if c.is_pulled]
+        order, wanted = job.order, sorted((c for c in account.calendars if c.is_pulled), key=lambda c: c.attempts)
         return [c.id for c in wanted if order.everything or c.next_pull_at <= now or (order.insist and c.problem)]
 
 

@@ -115,6 +115,22 @@ def test_what_is_wrong_with_one_calendar_stops_that_one_alone(pair, error, logge
     assert pair.account().state == "ok"
 
 
+def test_a_calendar_at_which_the_server_always_fails_does_not_let_the_others_go_stale(pair):
+    class Broken(MemoryProvider):
+        def changes(self, calendar, *more):
+            if calendar.name == "Home":
+                raise Unavailable("HTTP 500")
+            yield from super().changes(calendar, *more)
+
+    pair.shop = pair.workshop(lambda _kind, connection: Broken.open(connection))
+    for _ in range(6 * 60):
+        pair.later(minutes=1)
+        if due(pair):
+            pair.sync()
+        assert pair.now - pair.calendar("Work").synced_at < timedelta(minutes=30)
+    assert pair.calendar("Home").problem == "HTTP 500"
+
+
 def test_a_calendar_we_may_not_read_is_asked_hourly(pair):
     pair.remote.fail_next(PermissionDenied())
     pair.sync()
