@@ -357,8 +357,8 @@ def _fourth_day(day: date, week_start: int) -> date:
 
 
 def _ordinals(rule: Rule, day: date) -> Iterable[int]:
-    """Return the ordinals under which BYDAY may name a day's weekday; where there is no month or year, any of them."""
-    if rule.freq not in ("YEARLY", "MONTHLY"):
+    """Return the ordinals under which BYDAY may name a day's weekday; where weeks are counted, any of them."""
+    if rule.freq not in ("YEARLY", "MONTHLY") or rule.by_week_no:
         return {nth for nth, _ in rule.by_day}
     position, length = _in_month(day) if rule.freq == "MONTHLY" or rule.by_month else _in_year(day)
     return 0, (position - 1) // 7 + 1, -((length - position) // 7 + 1)

@@ -15,7 +15,21 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 _UTC_NAMES = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "z", "zulu", "etc/zulu", "tzone://microsoft/utc"})
 _LONGEST = 200
-_SHOWN = re.compile(r"(?:\((?:utc|gmt)(?:[+-]\d\d[:.]\d\d)?\) ?)(.+)|(\w+ time \((?:us & )?canada\))", re.ASCII)
+_SHOWN = re.compile(r"(?:\((?:utc|gmt)(?:[+-]\d\d[:.]\d\d)?\) ?)(.+)|(\w+ time \((?:us & )?canada\)|.+, .+)", re.ASCII)
+_BETWEEN = re.compile(r" ?[,;:/] ?(?!\d)")
+
+# The examples of RFC 2445 and RFC 2447, and names that Windows has had.
+_FORMER = {
+    "us-eastern": "America/New_York",
+    "us-central": "America/Chicago",
+    "us-mountain": "America/Denver",
+    "us-pacific": "America/Los_Angeles",
+    "armenian standard time": "Asia/Yerevan",
+    "kamchatka standard time": "Asia/Kamchatka",
+    "mexico standard time": "America/Mexico_City",
+    "mexico standard time 2": "America/Chihuahua",
+    "mid-atlantic standard time": "Etc/GMT+2",
+}
 
 # What Windows and Outlook show, without the offset in front; left out are texts that have meant several zones.
 _WINDOWS_SHOWS = """
@@ -89,8 +103,8 @@ Fiji = Fiji Standard Time
 Gaza, Hebron = West Bank Standard Time
 Georgetown, La Paz, Manaus, San Juan = SA Western Standard Time
 Greenland = Greenland Standard Time
-Greenwich Mean Time : Dublin, Edinburgh, Lisbon, London = GMT Standard Time
-Greenwich Mean Time: Dublin, Edinburgh, Lisbon, London = GMT Standard Time
+Greenwich Mean Time, Dublin, Edinburgh, Lisbon, London = GMT Standard Time
+Greenwich Mean Time, Dublin, Edinburgh, London = GMT Standard Time
 Guadalajara, Mexico City, Monterrey = Central Standard Time (Mexico)
 Guadalajara, Mexico City, Monterrey - New = Central Standard Time (Mexico)
 Guam, Port Moresby = West Pacific Standard Time
@@ -136,7 +150,7 @@ Nuku'alofa = Tonga Standard Time
 Omsk = Omsk Standard Time
 Osaka, Sapporo, Tokyo = Tokyo Standard Time
 Pacific Time (US & Canada) = Pacific Standard Time
-Pacific Time (US & Canada); Tijuana = Pacific Standard Time
+Pacific Time (US & Canada), Tijuana = Pacific Standard Time
 Perth = W. Australia Standard Time
 Port Louis = Mauritius Standard Time
 Punta Arenas = Magallanes Standard Time
@@ -147,6 +161,7 @@ Salvador = Bahia Standard Time
 Santiago = Pacific SA Standard Time
 Sao Tome = Sao Tome Standard Time
 Sarajevo, Skopje, Warsaw, Zagreb = Central European Standard Time
+Sarajevo, Warsaw, Zagreb = Central European Standard Time
 Saratov = Saratov Standard Time
 Saskatchewan = Canada Central Standard Time
 Seoul = Korea Standard Time
@@ -189,7 +204,9 @@ def suffix_name(tzid: str) -> str | None:
 
 def _shown(folded: str) -> str:
     """Return the part of a name that Windows shows for a zone, spelt as in the table."""
-    match = _SHOWN.fullmatch(folded.replace(" / ", ", ").replace(" and canada", " & canada"))
+    place = folded.find(")") + 1 if folded.startswith("(") else 0
+    spelt = folded[:place] + _BETWEEN.sub(", ", folded[place:])
+    match = _SHOWN.fullmatch(spelt.replace(" and canada", " & canada"))
     return f"shown: {match[1] or match[2]}" if match else ""
 
 
@@ -199,7 +216,7 @@ def _names() -> dict[str, str]:
     listed = files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
     names = {name.casefold(): name for name in (*listed, "UTC")}
     names |= {windows.casefold(): name for windows, name in WINDOWS_TO_OLSON.items()}
-    names |= dict.fromkeys(_UTC_NAMES, "UTC")
+    names |= dict.fromkeys(_UTC_NAMES, "UTC") | _FORMER
     for line in filter(None, _WINDOWS_SHOWS.splitlines()):
         shown, _, windows = line.partition(" = ")
         names[f"shown: {shown.casefold()}"] = names[windows.casefold()]
