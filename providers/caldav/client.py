@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
 
+from caldav.elements import dav as elements
 from caldav.lib import error as dav
 
 from providers import ical
@@ -164,6 +165,9 @@ class CalDAVProvider:
         url = self._address_for(calendar, idempotency_key)
         careful = quirks.IF_NONE_MATCH_IGNORED in self._server.quirks
         with translated(url, calendar=calendar.remote_id, remote_id=url):
+            if quirks.BINNED in self._server.quirks and self._is_binned(calendar.remote_id):
+                self._server.tolerate(quirks.BINNED)
+                raise NotFound("the calendar was thrown away")
             if careful and self._server.get(url) is not None:
                 raise AlreadyExists()
             try:
@@ -200,6 +204,13 @@ class CalDAVProvider:
             raise Unavailable("the server is in conflict over the event at the moment") from error
         if error.status in (409, 412):
             self._raise_refused_data(error)
+
+    def _is_binned(self, calendar: str) -> bool:
+        try:
+            rows = self._server.propfind(calendar, (elements.ResourceType,), depth=0)
+        except dav.DAVError:
+            return False  # the write will tell
+        return any(wire.DELETED_CALENDAR in row.names(elements.ResourceType) for row in rows)
 
     def _is_gone(self, calendar: str) -> bool:
         try:

@@ -247,6 +247,12 @@ GONE_REFUSED = Quirk(
     "it refuses a write to a calendar that is gone as if it weren't allowed or possible",
     "RFC 4918 §9.7.1 wants 409; whether the calendar is there is asked.",
 )
+BINNED = Quirk(
+    "binned",
+    "Nextcloud",
+    "it takes writes to a calendar that was thrown away, for as long as it keeps it",
+    "Whether it is in the bin is asked before an event is made: nobody would see it there.",
+)
 NO_ETAG_ON_PUT = Quirk(
     "no-etag-on-put",
     "SOGo, Cyrus and others where they change what they store",

@@ -71,7 +71,7 @@ REFUSED_DATA = frozenset(
     )
 )  # RFC 4791 §5.3.2.1
 _MEANT = ("{DAV:}", "{urn:ietf:params:xml:ns:caldav}")
-_DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
+DELETED_CALENDAR = "{http://nextcloud.com/ns}deleted-calendar"
 _HALVES = re.compile(
     rb"&#(5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d);&#(563[2-9]\d|56[4-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);"
 )  # U+D800 to U+DBFF, then U+DC00 to U+DFFF
@@ -276,7 +276,7 @@ def with_uid(uid: str) -> str:
 def calendar_of(row: Row) -> RemoteCalendar | None:
     """Return the calendar a row describes; None for what isn't one, is in the bin, or can't hold events."""
     kinds = row.names(dav.ResourceType)
-    if cdav.Calendar.tag not in kinds or _DELETED_CALENDAR in kinds or not _holds_events(row):
+    if cdav.Calendar.tag not in kinds or DELETED_CALENDAR in kinds or not _holds_events(row):
         return None
     url = collection(row.url)
     return RemoteCalendar(

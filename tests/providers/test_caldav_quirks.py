@@ -355,6 +355,16 @@ def what_changed_meanwhile_is_neither_changed_nor_removed(stage):
     assert "Renamed" in stage.server.texts("Work")["key.ics"]
 
 
+@twin(quirks.BINNED)
+def nothing_is_written_to_a_calendar_that_was_thrown_away(stage):
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.server.remove_calendar("Work")
+    with pytest.raises(NotFound):
+        provider.create(calendar, consultation(), "key")
+    assert provider.list_calendars() == []
+
+
 @twin(quirks.IF_MATCH_WANTED)
 def an_event_is_removed_unconditionally(stage):
     provider = stage.open()

@@ -36,8 +36,9 @@ ODDITIES = (
     *("surrogates", "gone-refused=403", "gone-refused=405", "raw-names", "raw-names-in-sync", "forbidden-characters"),
     *("cut-for-good", "empty-sync", "empty-sync=404", "empty-sync=hides", "fails-empty", "bare-home"),
 )
-"""All that can be played; some of it, like truncated answers, is within the RFCs."""
+"""What can be played through every test of the port; some of it, like truncated answers, is within the RFCs."""
 
+_BINNED = '<x1:deleted-calendar xmlns:x1="http://nextcloud.com/ns"/>'
 _ZONE = "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nTZID:{}\r\nEND:VTIMEZONE\r\nEND:VCALENDAR\r\n"
 
 
@@ -55,6 +56,7 @@ class Calendar:
     born: int
     resources: dict[str, Resource] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
+    binned: bool = False
 
 
 class ScriptedServer:
@@ -106,7 +108,10 @@ class ScriptedServer:
 
     def remove_calendar(self, name: str) -> None:
         with self._lock:
-            self.removed[name.lower()] = self.calendars.pop(name.lower())
+            if self.plays("binned"):
+                self.calendars[name.lower()].binned = True
+            else:
+                self.removed[name.lower()] = self.calendars.pop(name.lower())
 
     def put(self, calendar: str, name: str, text: str) -> None:
         with self._lock:
@@ -228,7 +233,7 @@ class ScriptedServer:
         calendar = self.calendars[key]
         reports = ["calendar-multiget", "calendar-query"] + ["sync-collection"] * (not self.plays("no-sync-collection"))
         props = {
-            f"{DAV}resourcetype": "<collection/><C:calendar/>",
+            f"{DAV}resourcetype": f"<collection/>{_BINNED if calendar.binned else '<C:calendar/>'}",
             f"{DAV}displayname": escape(calendar.name),
             f"{CALDAV}calendar-timezone": escape(_ZONE.format(calendar.tz)),
             f"{CALDAV}supported-calendar-component-set": '<C:comp name="VEVENT"/>',
