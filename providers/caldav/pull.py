@@ -105,7 +105,8 @@ def _is_shown(server: Server, url: str) -> bool:
         if error.status in _NOTHING_SHOWN:
             return False
         raise
-    return resource is not None and b"BEGIN:VCALENDAR" in resource.text.upper()
+    text = resource.text.upper() if resource else b""
+    return b"BEGIN:VCALENDAR" in text and b"STATUS:CANCELLED" not in text  # some keep what was cancelled
 
 
 def _beside_all(server: Server, calendar: RemoteCalendar, known: Mapping[str, str] | None) -> Listing:
