@@ -6,7 +6,7 @@ which hrefs are followed (only within the account's scope). Refuses to know even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from caldav.elements import cdav, dav
 
@@ -34,13 +34,14 @@ def discover(server: Server) -> Account:
     start = _starting_point(server)
     principal = _principal(server, start)
     addresses = _addresses([start, *([principal] if principal else [])])
-    if wire.calendar_of(start) is not None:
+    if wire.calendar_of(start) is not None and not (principal and _lies_in(principal, start)):
         return _account([start], addresses)
     found: dict[str, wire.Row] = {}
     for home in _homes(server, start, principal):
         found |= {row.url: row for row in _listed(server, home)}
     if principal is None and not any(map(wire.calendar_of, found.values())):
-        raise NotFound(f"{wire.host(start.url)} names no principal and has no calendar at {wire.path(start.url)}")
+        what = f"names no principal and has no calendar at {wire.path(start.url)}"
+        raise NotFound(f"{wire.host(start.url)} {what}: is it a server of calendars, or of files alone?")
     return _account(list(found.values()), addresses)
 
 
@@ -64,11 +65,22 @@ def _starting_point(server: Server) -> wire.Row:
     if isinstance(given, Transient) or (isinstance(given, wire.Row) and _leads_on(server, given)):
         return _or_raised(given)
     known = _asked(server, server.resolve(server.url, "/.well-known/caldav"))
-    if isinstance(known, wire.Row) and _leads_on(server, known):
+    if isinstance(known, wire.Row) and _leads_on(server, known := _no_calendar(known)):
         return known
     if isinstance(given, ProviderError) and isinstance(known, Transient):
         raise type(known)(f"{given}; and at its /.well-known/caldav, {known}", retry_after=known.retry_after) from given
     return _or_raised(given)
+
+
+def _no_calendar(row: wire.Row) -> wire.Row:
+    """Return a row that isn't taken for a calendar: Radicale 1 calls all that isn't there an empty one."""
+    return replace(row, properties={name: it for name, it in row.properties.items() if name != dav.ResourceType.tag})
+
+
+def _lies_in(principal: wire.Row, start: wire.Row) -> bool:
+    """Say whether a calendar only claims to be one: none has a principal in it (RFC 4791 §4.2)."""
+    place = wire.collection(start.url)
+    return principal.url.startswith(place) and wire.collection(principal.url) != place
 
 
 def _given(server: Server) -> wire.Row | ProviderError:

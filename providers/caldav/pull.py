@@ -37,7 +37,7 @@ _MAX_LISTINGS = 250
 _MAX_MEMBERS = 500_000
 _VALID_SYNC_TOKEN = "{DAV:}valid-sync-token"  # noqa: S105 - a precondition's name
 _NEED_PRIVILEGES = "{DAV:}need-privileges"
-_TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 501, 507})
+_TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 500, 501, 507})
 _NO_SYNC = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 500, 501, 507})
 _NOTHING_SHOWN = frozenset({400, 403, 405})
 _ASKED_FOR = 3
@@ -140,11 +140,16 @@ def _since_token(server: Server, calendar: RemoteCalendar, token: str, known: Kn
     try:
         found, _ = _synced(server, calendar.remote_id, token)
     except dav.DAVError as error:
+        if error.status == 500:
+            server.propfind(calendar.remote_id, wire.ETAG, depth=0)  # raises if it isn't the token at which it fails
         if _VALID_SYNC_TOKEN not in error.preconditions:
             _refused(server, error, _TOKEN_REFUSED, quirks.TOKEN_REFUSED_PLAINLY)
         raise SyncTokenInvalid(calendar=calendar.remote_id) from error
     if found is None:
         raise SyncTokenInvalid("the server cuts its answer to this token", calendar=calendar.remote_id)
+    if found.token is None:  # a part of every answer (RFC 6578 §6.4)
+        server.tolerate(quirks.TOKEN_REFUSED_PLAINLY)
+        raise SyncTokenInvalid("the server gives no token in turn", calendar=calendar.remote_id)
     nothing = not (found.members or found.removed)
     return found if known is None or nothing else _judged(server, calendar, found, known())
 
@@ -246,6 +251,8 @@ def members(server: Server, calendar: str) -> dict[str, str | None]:
     if not rows or any(row.status == 507 for row in rows):
         msg = "the server lists only a part of the calendar: its limit of results must be raised"
         raise InvalidResponse(msg, calendar=calendar)
+    if all(row.status in (404, 410) for row in rows):  # the calendar itself, however it is spelt
+        raise NotFound(calendar=calendar)
     listed: dict[str, str | None] = {}
     _fold(server, rows, calendar, listed, set())
     return listed

@@ -104,7 +104,7 @@ NO_CTAG = Quirk(
 )
 TOKEN_REFUSED_PLAINLY = Quirk(
     "token-refused-plainly",
-    "Xandikos (412), Zimbra, others with 400, 403, 409, 410 or 507",
+    "Xandikos (412, once 500 or a 207 without a token), Zimbra, others with 400, 403, 409, 410 or 507",
     "it refuses an old sync token without naming valid-sync-token",
     "A full pull follows; that tells whether it is the permission that is missing.",
 )

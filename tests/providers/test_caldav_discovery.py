@@ -101,6 +101,32 @@ def test_the_well_known_address_is_asked_where_the_given_one_knows_nothing(gatew
     assert {seen.method for seen in gateway.seen} == {"PROPFIND"}
 
 
+def test_a_server_that_calls_every_path_a_calendar_is_asked_for_the_principal(gateway, open_caldav, work, answer):
+    """As Radicale 1 does where its well-known address leads."""
+
+    def every_path(seen):
+        if seen.path == "/":
+            return answer(405)
+        return answer(303, {"Location": "/ada%40example/work/"}) if seen.path == "/.well-known/caldav" else None
+
+    gateway.rule = every_path
+    assert "Work" in {calendar.name for calendar in open_caldav().list_calendars()}
+    last = gateway.seen[-1]
+    assert (last.path, last.headers["Depth"]) == ("/ada%40example/", "1")
+
+
+def test_a_calendar_with_a_principal_in_it_is_none(gateway, open_caldav, work):
+    pretends = (b"<resourcetype>", b'<resourcetype><C:calendar xmlns:C="urn:ietf:params:xml:ns:caldav" />')
+
+    def rewrite(seen, given):
+        return edited(given, pretends) if seen.path == "/" else given
+
+    gateway.rewrite = rewrite
+    calendars = open_caldav().list_calendars()
+    assert gateway.url not in {calendar.remote_id for calendar in calendars}
+    assert "Work" in {calendar.name for calendar in calendars}
+
+
 def test_discovery_is_few_requests(gateway, open_caldav, work):
     open_caldav().list_calendars()
     assert [(seen.method, seen.headers["Depth"]) for seen in gateway.seen] == [

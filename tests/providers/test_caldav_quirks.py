@@ -236,7 +236,8 @@ def what_was_made_again_is_read_again_when_all_is_compared(stage):
 
 
 @twin(
-    quirks.TOKEN_REFUSED_PLAINLY, *(f"token-refused-plainly={s}" for s in (400, 403, 405, 409, 410, 412, 415, 501, 507))
+    quirks.TOKEN_REFUSED_PLAINLY,
+    *(f"token-refused-plainly={s}" for s in (207, 400, 403, 405, 409, 410, 412, 415, 500, 501, 507)),
 )
 def an_old_token_is_invalid(stage):
     provider = stage.open()

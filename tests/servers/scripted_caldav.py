@@ -307,13 +307,15 @@ class ScriptedServer:
         match = re.fullmatch(r"http://scripted\.example/sync/(\d+)/(\d+)(?:/(\d+))?", token)
         known = match and int(match[1]) == calendar.born and int(match[2]) <= self.revision
         if token and not known and not self.plays("any-token"):
-            return self._bad_token()
+            return self._bad_token(request)
         since, done = (int(match[2]), int(match[3] or 0)) if known else (0, 0)
         if self.plays("repeated-changes") and since:
             since -= 3  # its second began three changes ago
         return self._multistatus(request, *self._changes(calendar, token, since, done))
 
-    def _bad_token(self) -> Answer:
+    def _bad_token(self, request: Request) -> Answer:
+        if self._odd.get("token-refused-plainly") == "207":
+            return self._multistatus(request, [Row("/elsewhere/", status="412 Precondition Failed")])
         if self.plays("token-refused-plainly"):
             return Answer(int(self._odd["token-refused-plainly"] or 412))
         return refusal(412 if self.plays("other-412") else 403, "valid-sync-token")
