@@ -517,6 +517,20 @@ def test_a_listing_that_refuses_the_calendar_itself_is_not_an_empty_calendar(
         list(open_caldav().changes(work[1], None, None, lambda: {work[1].remote_id + "one.ics": '"1"'}))
 
 
+def test_a_listing_of_nothing_but_what_is_gone_is_not_an_empty_calendar(gateway, open_caldav, work, answer):
+    href = "<D:href>http%3A//127.0.0.1/elsewhere/</D:href><D:status>HTTP/1.1 404 Not Found</D:status>"
+    gone = f'<?xml version="1.0"?><D:multistatus xmlns:D="DAV:"><D:response>{href}</D:response></D:multistatus>'
+    gateway.rule = lambda seen: (
+        refusal(answer, 404)
+        if is_sync(seen)
+        else answer(207, XML, gone.encode())
+        if seen.method == "PROPFIND" and seen.headers.get("Depth") == "1"
+        else None
+    )
+    with pytest.raises(NotFound):
+        list(open_caldav().changes(work[1], None, None, lambda: {work[1].remote_id + "one.ics": '"1"'}))
+
+
 def test_an_empty_multistatus_is_not_an_empty_calendar(gateway, open_caldav, work, answer):
     nothing = answer(207, XML, b'<?xml version="1.0"?><D:multistatus xmlns:D="DAV:"/>')
     no_sync = refusal(answer, 403)
