@@ -207,7 +207,8 @@ def _span(event: Component, zones: Zones) -> Iterator[str]:
     if first is None:
         raise NotUnderstood("DTSTART is missing.")
     with named("DTSTART"):
-        start = _stamp(first, first.value, zones)
+        day = first.params.get("VALUE", "").upper() == "DATE" and last is None and duration is None
+        start = _stamp(first, first.value.strip()[:8] if day else first.value, zones)
     yield start.line("DTSTART")
     if last is not None:
         with named("DTEND"):

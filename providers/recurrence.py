@@ -106,25 +106,35 @@ def _series(parts: list[Part], window: Window, limit: int) -> Iterator[Instance]
     """Yield the instances of the components of one UID. Raises TooManyInstances.
 
     Of several masters the highest SEQUENCE counts, and all that share it: what may be two events must block as two.
-    An override that has a rule is a series of its own where it is for the future too, or is all there is.
     """
-    masters = [part for part in parts if part.recurrence_id is None]
+    masters, overrides = _told_apart(parts)
     newest = max((part.sequence for part in masters), default=0)
     masters = [part for part in masters if part.sequence == newest]
-    overrides = [part for part in parts if part.recurrence_id is not None]
     if len(masters) * len(overrides) > MAX_INSTANCES:
         raise TooManyInstances("The series has too many masters and overrides to tell which belong together.")
     standing: dict[int, Part] = {}
     for master in masters or overrides[:1]:
         exceptions = _exceptions(master, overrides)
-        if master.recurrence_id is None:
+        if masters:
             yield from _regular(master, exceptions, window, limit)
         listed = chain.from_iterable(exceptions.overrides.values())
         standing |= {id(one): one for one in listed if not exceptions.exclude(_replaced(one, master))}
     for override in standing.values():
         yield override.instance(override.start)
-        if override.recurs and (override.and_future or len(parts) == 1):
+        if override.and_future and override.recurs:
             yield from _regular(override, _exceptions(override, []), window, limit)
+
+
+def _told_apart(parts: list[Part]) -> tuple[list[Part], list[Part]]:
+    """Return masters and overrides; where no master is, the one override with a rule is it.
+
+    Some products write a RECURRENCE-ID into each series.
+    """
+    masters = [part for part in parts if part.recurrence_id is None]
+    ruled = [part for part in parts if part.component.first("RRULE") is not None]
+    if not masters and len(ruled) == 1:
+        return ruled, [part for part in parts if part is not ruled[0]]
+    return masters, [part for part in parts if part.recurrence_id is not None]
 
 
 def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:

@@ -18,7 +18,7 @@ _LONGEST = 200
 _SHOWN = re.compile(r"(?:\((?:utc|gmt)(?:[+-]\d\d[:.]\d\d)?\) ?)(.+)|(\w+ time \((?:us & )?canada\)|.+, .+)", re.ASCII)
 _BETWEEN = re.compile(r" ?[,;:/] ?(?!\d)")
 
-# The examples of RFC 2445 and RFC 2447, and names that Windows has had.
+# The examples of RFC 2445, and names that Windows has had.
 _FORMER = {
     "us-eastern": "America/New_York",
     "us-central": "America/Chicago",
@@ -27,7 +27,6 @@ _FORMER = {
     "armenian standard time": "Asia/Yerevan",
     "kamchatka standard time": "Asia/Kamchatka",
     "mexico standard time": "America/Mexico_City",
-    "mexico standard time 2": "America/Chihuahua",
     "mid-atlantic standard time": "Etc/GMT+2",
 }
 

@@ -39,6 +39,7 @@ from providers.model import (
     WrittenEvent,
 )
 from providers.port import Known
+from providers.recurrence import TooManyInstances, instances
 
 _INVITED = re.compile(rb"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
 _MAY_MEAN_THERE = frozenset({400, 403, 405, 409, 412})
@@ -88,10 +89,10 @@ class CalDAVProvider:
         Raises `SyncTokenInvalid` before the first page. Without a change it is one request (two where the server has
         neither sync-collection nor CTag); otherwise one more for every hundred resources, one where ETags have to be
         listed, up to two to learn our own addresses if someone is invited to something, and up to four to make sure
-        that nothing is left of a calendar.
+        that nothing is left of a calendar, or that what was told in parts is the whole.
         """
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            listing = pull.listing(self._server, calendar, sync_token, known)
+            listing = pull.listing(self._server, calendar, sync_token, known, lambda text: _lies_in(text, window))
             self._incremental = self._incremental and listing.pulls_by == "sync-token"
             yield from self._pages(calendar.remote_id, listing)
 
@@ -201,14 +202,14 @@ class CalDAVProvider:
             self._server.tolerate(quirks.UID_CONFLICT)
             raise AlreadyExists("the server has this UID under another address") from error
         if error.status == 409 and not error.preconditions:
-            raise Unavailable("the server is in conflict over the event at the moment") from error
+            raise ETagMismatch("the server is in conflict over the event") from error
         if error.status in (409, 412):
             self._raise_refused_data(error)
 
     def _is_binned(self, calendar: str) -> bool:
         try:
             rows = self._server.propfind(calendar, (elements.ResourceType,), depth=0)
-        except dav.DAVError:
+        except (dav.DAVError, InvalidResponse):
             return False  # the write will tell
         return any(wire.DELETED_CALENDAR in row.names(elements.ResourceType) for row in rows)
 
@@ -241,7 +242,7 @@ class CalDAVProvider:
                 self._explain_refused_data(error)
                 if error.status == 412 and self._is_still(current):
                     self._raise_refused_data(error)
-                if error.status == 409:
+                if error.status == 409 and not error.preconditions:
                     raise ETagMismatch("the server is in conflict over the event") from error
                 raise
             stored = self._read_back(current.url, said, event)
@@ -293,6 +294,16 @@ class CalDAVProvider:
         if not self._server.is_same(current.etag, if_match):
             raise ETagMismatch()
         return current
+
+
+def _lies_in(text: bytes, window: Window) -> bool:
+    """Say whether a text is an event with an instance in a window."""
+    event = ical.reduce(text, remote_id="", etag="", own_addresses=frozenset()).event
+    try:
+        found = instances(event.skeleton, window, "UTC") if event else []
+    except TooManyInstances:
+        return True
+    return any(instance.status != "CANCELLED" for instance in found)
 
 
 def _holds(resource: Resource, event: ConsultationEvent) -> bool:

@@ -18,6 +18,7 @@ from providers.errors import GrantRevoked, InvalidResponse, NotFound, ProviderEr
 from providers.model import RemoteCalendar
 
 _EVERYTHING = (*wire.ACCOUNT_PROPERTIES, *wire.CALENDAR_PROPERTIES)
+_ONWARD = (dav.CurrentUserPrincipal, cdav.CalendarHomeSet, wire.PrincipalUrl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def discover(server: Server) -> Account:
     start = _starting_point(server)
     principal = _principal(server, start)
     addresses = _addresses([start, *([principal] if principal else [])])
-    if wire.calendar_of(start) is not None and not (principal and _lies_in(principal, start)):
+    if wire.calendar_of(start) is not None and not _only_claims(server, start, principal):
         return _account([start], addresses)
     found: dict[str, wire.Row] = {}
     for home in _homes(server, start, principal):
@@ -65,22 +66,29 @@ def _starting_point(server: Server) -> wire.Row:
     if isinstance(given, Transient) or (isinstance(given, wire.Row) and _leads_on(server, given)):
         return _or_raised(given)
     known = _asked(server, server.resolve(server.url, "/.well-known/caldav"))
-    if isinstance(known, wire.Row) and _leads_on(server, known := _no_calendar(known)):
-        return known
+    if isinstance(known, wire.Row) and _leads_on(server, known):
+        return _no_calendar(server, known) if any(map(known.hrefs, _ONWARD)) else known
     if isinstance(given, ProviderError) and isinstance(known, Transient):
         raise type(known)(f"{given}; and at its /.well-known/caldav, {known}", retry_after=known.retry_after) from given
     return _or_raised(given)
 
 
-def _no_calendar(row: wire.Row) -> wire.Row:
-    """Return a row that isn't taken for a calendar: Radicale 1 calls all that isn't there an empty one."""
+def _no_calendar(server: Server, row: wire.Row) -> wire.Row:
+    """Return where the well-known address leads, which is no calendar: it is a way to the account's (RFC 6764 §5)."""
+    if quirks.FALSE_CALENDARS not in server.quirks or wire.calendar_of(row) is None:
+        return row
+    server.tolerate(quirks.FALSE_CALENDARS)
     return replace(row, properties={name: it for name, it in row.properties.items() if name != dav.ResourceType.tag})
 
 
-def _lies_in(principal: wire.Row, start: wire.Row) -> bool:
-    """Say whether a calendar only claims to be one: none has a principal in it (RFC 4791 §4.2)."""
-    place = wire.collection(start.url)
-    return principal.url.startswith(place) and wire.collection(principal.url) != place
+def _only_claims(server: Server, start: wire.Row, principal: wire.Row | None) -> bool:
+    """Say whether what calls itself a calendar is none, having a principal in it (RFC 4791 §4.2)."""
+    if principal is None or quirks.FALSE_CALENDARS not in server.quirks or wire.is_same(principal.url, start.url):
+        return False
+    if not principal.url.startswith(wire.collection(start.url)):
+        return False
+    server.tolerate(quirks.FALSE_CALENDARS)
+    return True
 
 
 def _given(server: Server) -> wire.Row | ProviderError:
@@ -124,8 +132,7 @@ def _leads_on(server: Server, row: wire.Row) -> bool:
         told = server.withheld
         what = f"doesn't know who asks: {told}" if told else "doesn't accept the user name and password"
         raise GrantRevoked(f"{wire.host(row.url)} {what}")
-    kinds = (dav.CurrentUserPrincipal, cdav.CalendarHomeSet, wire.PrincipalUrl)
-    return wire.calendar_of(row) is not None or any(row.hrefs(kind) for kind in kinds)
+    return wire.calendar_of(row) is not None or any(map(row.hrefs, _ONWARD))
 
 
 def _principal(server: Server, start: wire.Row) -> wire.Row | None:
@@ -152,9 +159,17 @@ def _homes(server: Server, start: wire.Row, principal: wire.Row | None) -> list[
 
 
 def _listed(server: Server, home: str) -> list[wire.Row]:
-    """Ask a home for what it holds; go-webdav knows one only as it is named, which may be without a slash."""
+    """Ask a home for what it holds, with the slash of a collection and, where that says nothing at all, without."""
     rows = server.propfind(home, wire.CALENDAR_PROPERTIES, depth=1)
-    return rows or server.propfind(home.rstrip("/"), wire.CALENDAR_PROPERTIES, depth=1)
+    if rows or quirks.BARE_HOME not in server.quirks:
+        return rows
+    try:
+        with translated(home):
+            rows = server.propfind(home.rstrip("/"), wire.CALENDAR_PROPERTIES, depth=1)
+    except NotFound:
+        return []
+    server.tolerate(quirks.BARE_HOME)
+    return rows
 
 
 def _itself(rows: list[wire.Row], url: str) -> wire.Row:

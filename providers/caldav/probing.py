@@ -101,7 +101,7 @@ def probe(server: Server, calendar: RemoteCalendar, trial_at: datetime | None) -
 def _checks_tokens(server: Server, calendar: RemoteCalendar) -> bool | None:
     """Say whether it refuses a token that it never gave out; None where it only fails."""
     try:
-        pull.listing(server, replace(calendar, probe=None), _NEVER_GIVEN_OUT, None)
+        pull.listing(server, replace(calendar, probe=None), _NEVER_GIVEN_OUT, None, bool)
     except SyncTokenInvalid:
         return True
     except failures.DAVError:

@@ -13,17 +13,19 @@ address and changed as often as the old one seems unchanged until all is compare
 that such a server says of a calendar tells the two apart.
 
 A listing that a server cuts without saying so can't be told from one of a calendar that was emptied in part: it is for
-the caller's brake to hold that back. That a calendar was emptied as a whole is made sure of here.
+the caller's brake to hold that back. That a calendar was emptied as a whole is made sure of here, as far as it is known
+what was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from caldav.elements import dav as elements
 from caldav.lib import error as dav
+from requests.exceptions import RequestException
 
 from providers.caldav import quirks, wire
 from providers.caldav.server import Server
@@ -37,9 +39,9 @@ _MAX_LISTINGS = 250
 _MAX_MEMBERS = 500_000
 _VALID_SYNC_TOKEN = "{DAV:}valid-sync-token"  # noqa: S105 - a precondition's name
 _NEED_PRIVILEGES = "{DAV:}need-privileges"
-_TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 500, 501, 507})
+_TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 501, 507})
 _NO_SYNC = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 500, 501, 507})
-_NOTHING_SHOWN = frozenset({400, 403, 405})
+_PASSING = frozenset({401, 429})
 _ASKED_FOR = 3
 _LISTED = (*wire.ETAG, elements.ResourceType)
 
@@ -66,11 +68,14 @@ class Listing:
         return "ctag" if self.token.startswith(CTAG) else "sync-token"
 
 
-def listing(server: Server, calendar: RemoteCalendar, token: str | None, known: Known | None) -> Listing:
+def listing(
+    server: Server, calendar: RemoteCalendar, token: str | None, known: Known | None, matters: Callable[[bytes], bool]
+) -> Listing:
     """List what is to be read, in the way that the token or else the calendar's probe names.
 
-    Raises `SyncTokenInvalid` for a token the server refuses, and for a mark where nothing is known to compare with;
-    `Unavailable` where nothing is listed any more and what was there is still shown.
+    `matters` says whether a text is an event that would be missed. Raises `SyncTokenInvalid` for a token the server
+    refuses, and for a mark where nothing is known to compare with; `Unavailable` where nothing is listed any more and
+    what was there is still shown.
     """
     if token is None:
         found = _beside_all(server, calendar, known() if known else None)
@@ -78,13 +83,15 @@ def listing(server: Server, calendar: RemoteCalendar, token: str | None, known: 
         found = _since_mark(server, calendar.remote_id, token, known)
     else:
         found = _since_token(server, calendar, token, known)
-    emptied = bool(found.known) and found.known.keys() <= found.removed
+    # What we wrote since the last pull has no ETag yet: no listing need name it.
+    left = any(found.known[url] for url in found.known.keys() - found.removed)
+    emptied = bool(found.known and found.removed) and not left
     if found.members or not (emptied or found.complete):
         return found
-    return _made_sure(server, calendar.remote_id, found)
+    return _made_sure(server, calendar.remote_id, found, matters)
 
 
-def _made_sure(server: Server, calendar: str, found: Listing) -> Listing:
+def _made_sure(server: Server, calendar: str, found: Listing, matters: Callable[[bytes], bool]) -> Listing:
     """Ask in other ways whether a calendar has nothing, as a listing of it says."""
     if quirks.EMPTY_SYNC in server.quirks and found.pulls_by == "sync-token":
         there = members(server, calendar)  # raises if it is the calendar that is gone
@@ -92,21 +99,24 @@ def _made_sure(server: Server, calendar: str, found: Listing) -> Listing:
             server.tolerate(quirks.EMPTY_SYNC)
             whole = Listing(there, frozenset(), found.token, complete=True)
             return _compared(server, whole, found.known) if found.known else whole
-    if quirks.FAILS_EMPTY in server.quirks and any(_is_shown(server, url) for url in islice(found.known, _ASKED_FOR)):
-        server.tolerate(quirks.FAILS_EMPTY)
-        raise Unavailable("the server lists nothing of the calendar and shows what was there", calendar=calendar)
+    if quirks.FAILS_EMPTY in server.quirks:
+        listed = (url for url, etag in found.known.items() if etag)
+        if any(_is_shown(server, url, matters) for url in islice(listed, _ASKED_FOR)):
+            server.tolerate(quirks.FAILS_EMPTY)
+            raise Unavailable("the server lists nothing of the calendar, and shows what was there", calendar=calendar)
     return found
 
 
-def _is_shown(server: Server, url: str) -> bool:
+def _is_shown(server: Server, url: str, matters: Callable[[bytes], bool]) -> bool:
     try:
         resource = server.get(url)
     except dav.DAVError as error:
-        if error.status in _NOTHING_SHOWN:
-            return False
-        raise
-    text = resource.text.upper() if resource else b""
-    return b"BEGIN:VCALENDAR" in text and b"STATUS:CANCELLED" not in text  # some keep what was cancelled
+        if error.status in _PASSING or error.status is None or error.status >= 500:
+            raise
+        return False
+    except InvalidResponse:  # a web page that tells that it is gone
+        return False
+    return resource is not None and matters(resource.text)
 
 
 def _beside_all(server: Server, calendar: RemoteCalendar, known: Mapping[str, str] | None) -> Listing:
@@ -138,10 +148,8 @@ def _since_token(server: Server, calendar: RemoteCalendar, token: str, known: Kn
     The full pull that follows tells whether it is the permission that is missing.
     """
     try:
-        found, _ = _synced(server, calendar.remote_id, token)
+        found = _asked_since(server, calendar.remote_id, token)
     except dav.DAVError as error:
-        if error.status == 500:
-            server.propfind(calendar.remote_id, wire.ETAG, depth=0)  # raises if it isn't the token at which it fails
         if _VALID_SYNC_TOKEN not in error.preconditions:
             _refused(server, error, _TOKEN_REFUSED, quirks.TOKEN_REFUSED_PLAINLY)
         raise SyncTokenInvalid(calendar=calendar.remote_id) from error
@@ -152,6 +160,23 @@ def _since_token(server: Server, calendar: RemoteCalendar, token: str, known: Kn
         raise SyncTokenInvalid("the server gives no token in turn", calendar=calendar.remote_id)
     nothing = not (found.members or found.removed)
     return found if known is None or nothing else _judged(server, calendar, found, known())
+
+
+def _asked_since(server: Server, calendar: str, token: str) -> Listing | None:
+    """Ask again where the server fails: if it does so twice, and at nothing else, it is the token at which it fails."""
+    try:
+        return _synced(server, calendar, token)[0]
+    except dav.DAVError as error:
+        if error.status != 500:
+            raise
+    server.propfind(calendar, wire.ETAG, depth=0)
+    try:
+        return _synced(server, calendar, token)[0]
+    except dav.DAVError as error:
+        if error.status != 500:
+            raise
+        server.tolerate(quirks.TOKEN_REFUSED_PLAINLY)
+        raise SyncTokenInvalid("the server fails at it", calendar=calendar) from error
 
 
 def _judged(server: Server, calendar: RemoteCalendar, found: Listing, known: Mapping[str, str]) -> Listing:
@@ -208,14 +233,16 @@ def everything(server: Server, calendar: str) -> Listing:
 def _with_the_rest(server: Server, calendar: str, found: Listing, *, went_on: bool) -> Listing:
     """Make sure that the parts in which all was listed are the whole.
 
-    The listing by ETags is the later one: what changes between the two is told again after the token.
+    The listing by ETags is the later one: what changes between the two is told again after the token. Where there is
+    none, parts that went on are believed; what changes in that moment may make them seem to.
     """
     try:
         there = members(server, calendar)
-    except (InvalidResponse, dav.DAVError):
-        if went_on:
-            return found
-        raise
+    except (InvalidResponse, RequestException, dav.DAVError) as error:
+        passes = isinstance(error, dav.DAVError) and error.status in (*_PASSING, 500, 502, 503, 504)
+        if passes or not went_on:
+            raise
+        return found
     if there.keys() <= found.members.keys():
         return found
     server.tolerate(quirks.CUT_FOR_GOOD)
@@ -261,15 +288,16 @@ def members(server: Server, calendar: str) -> dict[str, str | None]:
 def _synced(server: Server, calendar: str, token: str) -> tuple[Listing | None, list[int]]:
     """Follow truncated answers (507, RFC 6578 §3.6) to the end; a later answer overrules an earlier one.
 
-    Returns the sizes of the answers too; None if the server cuts its answer and gives nothing to go on from.
+    Returns what each answer added too; None if the server cuts its answer and gives nothing to go on from.
     """
     members: dict[str, str | None] = {}
     removed: set[str] = set()
     asked, parts = [token], list[int]()
     for _ in range(_MAX_LISTINGS):
         rows, following = server.sync(calendar, asked[-1])
-        parts.append(len(rows))
+        before = len(members) + len(removed)
         _fold(server, rows, calendar, members, removed)
+        parts.append(len(members) + len(removed) - before)
         if not any(row.status == 507 for row in rows):
             return Listing(members, frozenset(removed), following, complete=False), parts
         if following is None or following in asked:
@@ -302,7 +330,7 @@ def _fold(
 
 def check_itself(rows: Sequence[wire.Row], calendar: str) -> None:
     """Raise what a listing says of the calendar itself: that it tells nothing doesn't mean that there is nothing."""
-    statuses = (row.status for row in rows if row.status >= 300 and _same_place(row.url, calendar))
+    statuses = (row.status for row in rows if row.status >= 300 and wire.is_same(row.url, calendar))
     refused = next((status for status in statuses if status != 507), None)
     if refused in (404, 410):
         raise NotFound(calendar=calendar)
@@ -310,10 +338,6 @@ def check_itself(rows: Sequence[wire.Row], calendar: str) -> None:
         raise leaf_for_status(refused)(f"the server doesn't list the calendar: HTTP {refused}", calendar=calendar)
 
 
-def _same_place(one: str, other: str) -> bool:
-    return wire.collection(wire.path(one)) == wire.collection(wire.path(other))
-
-
 def _is_member(server: Server, row: wire.Row, calendar: str) -> bool:
-    itself = quirks.ITSELF_LISTED in server.quirks and _same_place(row.url, calendar)
+    itself = quirks.ITSELF_LISTED in server.quirks and wire.is_same(row.url, calendar)
     return not (row.url.endswith("/") or itself)

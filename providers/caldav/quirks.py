@@ -88,6 +88,19 @@ FORBIDDEN_CHARACTERS = Quirk(
     "One event must not hide a calendar: halves are put together, and the rest replaced, before the answer is read.",
 )
 
+FALSE_CALENDARS = Quirk(
+    "false-calendars",
+    "Radicale 1 (whatever isn't there), Calypso (its root)",
+    "it calls a calendar what is none",
+    "What the well-known address leads to is no calendar, nor what has the principal in it: the principal is asked.",
+)
+BARE_HOME = Quirk(
+    "bare-home",
+    "go-webdav",
+    "it knows the calendar home only without a slash",
+    "Where a home says nothing at all, not even of itself, it is asked without.",
+)
+
 # What there is
 
 NO_SYNC = Quirk(

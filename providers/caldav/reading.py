@@ -17,7 +17,7 @@ from providers import ical
 from providers.caldav import pull, quirks, wire
 from providers.caldav.pull import Listing
 from providers.caldav.server import Resource, Server
-from providers.errors import InvalidResponse
+from providers.errors import InvalidResponse, NotFound
 from providers.model import RemoteCalendar, Unreadable, Window
 
 BATCH = 100
@@ -114,13 +114,16 @@ def _found_by_time(server: Server, calendar: str, window: Window) -> tuple[Batch
     What it names without a text is asked for by itself.
     """
     rows = server.query(calendar, wire.within(window))
-    pull.check_itself(rows, calendar)
-    listed = {row.url: row for row in rows if row.status != 507}
+    try:
+        pull.check_itself(rows, calendar)
+    except NotFound:
+        server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is gone; Stalwart says so where nothing is found
+    listed = {row.url: row for row in rows if row.status != 507 and not wire.is_same(row.url, calendar)}
     read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
     batch = Batch(found=[server.resource(url, listed[url].etag, text.encode()) for url, text in read.items()])
     for url in listed.keys() - read.keys():
         _ask_alone(server, url, batch)
-    return _settled(server, calendar, batch), len(listed) == len({row.url for row in rows})
+    return _settled(server, calendar, batch), not any(row.status == 507 for row in rows)
 
 
 def has_uid(server: Server, calendar: str, uid: str) -> bool:

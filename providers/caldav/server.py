@@ -191,9 +191,10 @@ class Server:
         return self._rows(self._send("REPORT", url, wire.multiget(members), {}))
 
     def query(self, url: str, asked: str) -> list[wire.Row]:
-        """Ask for the resources that a calendar-query finds (RFC 4791 §7.8)."""
+        """Ask for what a calendar-query finds (RFC 4791 §7.8); what is wrong with the calendar itself is told too."""
         rows = self._rows(self._send("REPORT", url, asked, {"Depth": "1"}))
-        return [row for row in rows if row.status >= 300 or not row.url.endswith("/")]
+        wrong = [row for row in rows if row.status == 507 or (row.status >= 300 and wire.is_same(row.url, url))]
+        return [row for row in rows if not row.url.endswith("/") or row in wrong]
 
     def get(self, url: str) -> Resource | None:
         """Fetch one resource; None if it isn't there."""

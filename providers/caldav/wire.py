@@ -190,6 +190,11 @@ def collection(url: str) -> str:
     return url if url.endswith("/") else f"{url}/"
 
 
+def is_same(one: str, other: str) -> bool:
+    """Say whether two URLs name one collection of a server, with a slash or without."""
+    return collection(path(one)) == collection(path(other))
+
+
 def resource(calendar: str, uid: str) -> str:
     """Return the URL at which we create the event `uid`."""
     return f"{collection(calendar)}{quote(uid, safe='')}.ics"

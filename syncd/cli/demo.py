@@ -20,7 +20,7 @@ from sqlalchemy import select
 from availability import zones
 from syncd.cli.keys import make_key
 from syncd.config import load_config
-from syncd.daemon import Daemon, handle_signals, listen, open_locks
+from syncd.daemon import Daemon, listen, open_locks
 from syncd.demo import calendar_server
 from syncd.demo.calendar_server import USERNAME, CalendarServer
 from syncd.demo.week import week_of
@@ -33,6 +33,7 @@ from syncd.store.models import Account
 HANDLE, SLUG = "ada", "intro"
 _CALENDARS = ("Personal", "Work")
 _PATIENCE = 60.0  # seconds
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last when its terminal is closed
 _MAKE_CALENDAR = """<?xml version="1.0" encoding="utf-8"?>
 <C:mkcalendar xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:set><D:prop>
 <D:displayname>{name}</D:displayname>
@@ -95,7 +96,7 @@ def run_demo(*, port: int, as_json: bool) -> int:
     zones.pin()
     configure_logging(level="warning")
     told_to_end = Event()  # remembered, not raised: what a handler raises may be lost in somebody's finaliser
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         signal.signal(number, lambda *_: told_to_end.set())
     with TemporaryDirectory(prefix="syncd-demo-") as name, closing(listen("127.0.0.1", port)) as listener:
         folder = Path(name)
@@ -113,7 +114,8 @@ def run_demo(*, port: int, as_json: bool) -> int:
             demo = _Demo(url, server, calendars, services, folder / "syncd.db", api_key)
             daemon = Daemon(services, locks, listener, config_path)
             locks.become_daemon()
-            handle_signals(daemon)
+            for number in _ENDING:
+                signal.signal(number, lambda *_: daemon.stop())
             if told_to_end.is_set():
                 daemon.stop()
             daemon.run(on_ready=lambda: _announce(demo, daemon, as_json=as_json))

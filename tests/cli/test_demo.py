@@ -152,9 +152,10 @@ def test_the_demo_says_where_everything_is_and_it_is_there(start, event):
     _until(lambda: _gone(demo))
 
 
-def test_ctrl_c_leaves_nothing_behind(start):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "a closed terminal"])
+def test_its_end_leaves_nothing_behind(start, number):
     demo = start()
-    demo.process.send_signal(signal.SIGINT)
+    demo.process.send_signal(number)
     assert demo.process.wait() == 0
     assert not Path(demo.said["database"]).parent.exists()
     _until(lambda: _gone(demo))

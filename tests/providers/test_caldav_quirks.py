@@ -27,6 +27,7 @@ from providers.errors import (
 from providers.model import Connection, ConsultationEvent, Probe, Window
 
 START = datetime(2026, 12, 1, 9, tzinfo=UTC)
+WINDOW = Window(START - timedelta(days=30), START + timedelta(days=90))
 TWINS = []
 
 
@@ -56,8 +57,9 @@ class Stage:
         return self.opened[-1]
 
     def calendar(self, provider):
-        (found,) = provider.list_calendars()
-        return found
+        found = provider.list_calendars()
+        assert len(found) == 1
+        return found[0]
 
     def put(self, *uids, more=""):
         for uid in uids:
@@ -67,10 +69,10 @@ class Stage:
         """Pull as the keeper of the calendar does, and return the UIDs that came."""
         known = dict(self.known)
         try:
-            pages = list(provider.changes(calendar, self.token, None, (lambda: known) if again else None))
+            pages = list(provider.changes(calendar, self.token, WINDOW, (lambda: known) if again else None))
         except SyncTokenInvalid:
             self.known = {}
-            pages = list(provider.changes(calendar, None, None))
+            pages = list(provider.changes(calendar, None, WINDOW))
         for page in pages:
             self.known |= {item.remote_id: item.etag for item in (*page.changed, *page.unreadable)}
             for remote_id in page.removed:
@@ -102,6 +104,8 @@ def consultation(hour=9, title="Intro"):
 @twin(quirks.ENCODED_TWICE)
 @twin(quirks.OTHER_PORT)
 @twin(quirks.NO_SLASH, "no-slash", ("itself-listed", "no-sync-collection"))
+@twin(quirks.BARE_HOME)
+@twin(quirks.FALSE_CALENDARS)
 def the_calendar_is_found_and_pulled(stage):
     stage.put("one")
     provider = stage.open()
@@ -124,7 +128,7 @@ def the_given_address_is_the_home(stage):
 )
 @twin(quirks.NO_CTAG, ("no-ctag", "no-sync-collection"))
 @twin(quirks.CUT_SYNC)
-@twin(quirks.CUT_FOR_GOOD)
+@twin(quirks.CUT_FOR_GOOD, "cut-for-good", ("cut-for-good", "itself-listed"))
 @twin(quirks.EMPTY_SYNC, "empty-sync=hides")
 @twin(quirks.REPEATED_ROWS)
 @twin(quirks.ITSELF_LISTED)
@@ -143,31 +147,52 @@ def what_is_there_is_listed_and_then_what_changed(stage):
     assert stage.pulled(provider, calendar, again=True) == []
 
 
-@twin(quirks.EMPTY_SYNC, "empty-sync", "empty-sync=404")
+@twin(quirks.EMPTY_SYNC, "empty-sync=404")
 def a_calendar_that_is_gone_was_not_emptied(stage):
     stage.put("a", "b")
     provider = stage.open()
     calendar = stage.calendar(provider)
     stage.pulled(provider, calendar)
     stage.server.remove_calendar("Work")
-    for token in (stage.token, None):
-        with pytest.raises(NotFound):
-            list(provider.changes(calendar, token, None, lambda: dict(stage.known)))
+    known = stage.known | {f"{stage.direct}written-since.ics": ""}
     with pytest.raises(NotFound):
-        list(provider.changes(calendar, None, None))
+        list(provider.changes(calendar, stage.token, WINDOW, lambda: known))
+
+
+@twin(quirks.EMPTY_SYNC, "empty-sync", "empty-sync=404")
+def a_calendar_that_is_gone_is_not_read_as_an_empty_one(stage):
+    stage.put("a", "b")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.server.remove_calendar("Work")
+    with pytest.raises(NotFound):
+        list(provider.changes(calendar, None, WINDOW))
+
+
+@twin(quirks.EMPTY_SYNC, "empty-sync", "empty-sync=404")
+def a_calendar_that_is_gone_is_not_compared_as_an_empty_one(stage):
+    stage.put("a", "b")
+    provider = stage.open()
+    calendar = stage.calendar(provider)
+    stage.pulled(provider, calendar)
+    stage.server.remove_calendar("Work")
+    with pytest.raises(NotFound):
+        list(provider.changes(calendar, None, WINDOW, lambda: dict(stage.known)))
 
 
 @twin(quirks.FAILS_EMPTY, ("fails-empty", "no-sync-collection"))
 def a_calendar_of_which_nothing_is_listed_is_not_empty_while_it_shows_what_was_there(stage):
-    stage.put("a", "b")
+    stage.put("a", "b", more="RRULE:FREQ=DAILY;COUNT=3\r\n")
     provider = stage.open()
     calendar = stage.calendar(provider)
     stage.pulled(provider, calendar)
     stage.server.remove("Work", "a.ics")
     if stage.server.plays("fails-empty"):
         stage.server.failing = True
-        with pytest.raises(Unavailable):
-            list(provider.changes(calendar, stage.token, None, lambda: dict(stage.known)))
+        ours = {f"{stage.direct}ours-{number}.ics": "" for number in range(5)}  # written, and removed by hand
+        for token in (stage.token, None):
+            with pytest.raises(Unavailable):
+                list(provider.changes(calendar, token, WINDOW, lambda: ours | stage.known))
         stage.server.failing = False
     stage.pulled(provider, calendar, again=True)
     assert stage.names() == ["b.ics"]
@@ -558,6 +583,34 @@ def test_a_part_of_a_calendar_never_passes_for_the_whole(stage, oddity, count):
     else:
         with pytest.raises(InvalidResponse, match="limit"):
             played.pulled(provider, calendar)
+
+
+@pytest.mark.parametrize(
+    "more", ["STATUS:CANCELLED\r\n", "EXDATE:20261201T090000Z\r\nRRULE:FREQ=DAILY;COUNT=1\r\n", ""]
+)
+def test_what_is_listed_no_more_is_gone_where_nobody_would_miss_it(stage, more):
+    """Some servers list only what isn't long past, and show the rest all the same."""
+    played = stage(("no-sync-collection",), quirks.ALL)
+    played.server.put("Work", "a.ics", small("a", start="20261201T090000Z" if more else "20260101T090000Z", more=more))
+    provider = played.open()
+    calendar = played.calendar(provider)
+    played.pulled(provider, calendar)
+    played.server.failing = True
+    played.server.put("Work", "b.ics", small("b"))
+    assert played.pulled(provider, calendar, again=True) == []
+    assert played.names() == []
+
+
+@pytest.mark.parametrize("oddity", ["unfound-as-gone", "false-calendars"])
+def test_a_look_at_a_free_day_finds_nothing(stage, oddity):
+    played = stage((oddity,), quirks.ALL)
+    provider = played.open()
+    calendar = dataclasses.replace(played.calendar(provider), probe=Probe("sync-token", finds_by_time=True))
+    (glance,) = provider.look([calendar], WINDOW)
+    assert (glance.events, glance.complete) == ((), True)
+    played.server.remove_calendar("Work")
+    with pytest.raises(NotFound):
+        provider.look([calendar], WINDOW)
 
 
 @pytest.mark.parametrize("oddities", [(), ("no-sync-collection",)])

@@ -112,7 +112,7 @@ def test_a_refusal_by_one_who_came_first_means_already_exists(
         (412, {}, "", Unsupported),
         (403, {}, "<D:need-privileges/>", PermissionDenied),
         (403, {}, "", PermissionDenied),
-        (409, {}, "", Unavailable),
+        (409, {}, "", ETagMismatch),
         (413, {}, "", Unsupported),
         (429, {"Retry-After": "5"}, "", RateLimited),
         (503, {}, "", Unavailable),
@@ -132,7 +132,7 @@ def test_a_refused_create_says_what_is_the_matter(
     assert "Intro" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("status", "leaf"), [(403, PermissionDenied), (409, Unavailable), (412, Unsupported)])
+@pytest.mark.parametrize(("status", "leaf"), [(403, PermissionDenied), (409, ETagMismatch), (412, Unsupported)])
 def test_what_a_server_says_in_words_of_its_own_is_no_precondition(
     gateway, open_caldav, work, consultation, answer, status, leaf
 ):
@@ -219,7 +219,7 @@ def test_an_update_and_a_delete_are_conditional(gateway, open_caldav, work, cons
     assert sent == {"PUT": ref.etag, "DELETE": moved.etag}
 
 
-def test_a_change_in_conflict_with_anothers_is_made_anew(gateway, open_caldav, work, consultation, answer):
+def test_a_conflict_with_anothers_write_means_to_look_again(gateway, open_caldav, work, consultation, answer):
     provider = open_caldav()
     ref = provider.create(work[1], consultation(), "key")
     gateway.rule = only("PUT", refusal(answer, 409))

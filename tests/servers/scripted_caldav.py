@@ -35,6 +35,7 @@ ODDITIES = (
     *("slow-to-show", "schedules", "end-wanted", "zones-lost", "answers-200", "reused-etags", "bare-names"),
     *("surrogates", "gone-refused=403", "gone-refused=405", "raw-names", "raw-names-in-sync", "forbidden-characters"),
     *("cut-for-good", "empty-sync", "empty-sync=404", "empty-sync=hides", "fails-empty", "bare-home"),
+    *("false-calendars", "unfound-as-gone"),
 )
 """What can be played through every test of the port; some of it, like truncated answers, is within the RFCs."""
 
@@ -208,7 +209,8 @@ class ScriptedServer:
     def _root(self, request: Request) -> list[Row]:
         me = f"<href>{self._href(self.principal)}</href>"
         kind = "principal-URL" if self.plays("no-current-user-principal") else "current-user-principal"
-        return [Row("/", {f"{DAV}{kind}": me, f"{DAV}resourcetype": "<collection/>"})]
+        claims = "<C:calendar/>" if self.plays("false-calendars") else ""
+        return [Row("/", {f"{DAV}{kind}": me, f"{DAV}resourcetype": f"<collection/>{claims}"})]
 
     def _account(self, request: Request) -> list[Row]:
         props = {f"{CALDAV}calendar-user-address-set": "<href>mailto:ada@example</href>"}
@@ -384,6 +386,8 @@ class ScriptedServer:
             and (uid is None or f"UID:{uid}" in one.text)
             and (span is None or self._lies_in(one.text, span))
         ]
+        if not found and self.plays("unfound-as-gone"):
+            return self._multistatus(request, [Row(f"{self.home}{calendar.name.lower()}/", status="404 Not Found")])
         return self._multistatus(request, [self._row(calendar, name, with_text=True) for name in found])
 
     def _lies_in(self, text: str, span: ET.Element) -> bool:
