@@ -30,6 +30,7 @@ _SHOWABLE_START = re.compile(r"[0-9TZ:+-]{1,32}", re.ASCII)
 _LONGEST_UID = 500
 _SEQUENCE = re.compile(r"\d{1,9}", re.ASCII)
 _MIDNIGHT = re.compile(r"T000000Z?$", re.ASCII)
+_TIME = re.compile(r"(?<=^\d{8})T\d{6}Z?$", re.ASCII | re.IGNORECASE)
 _ZONE = re.compile(r";TZID=([^:\r]+):")
 _BOOKING_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 # From what binds most to what binds least: two of our addresses invited to one event count as the more present one.
@@ -208,7 +209,7 @@ def _span(event: Component, zones: Zones) -> Iterator[str]:
         raise NotUnderstood("DTSTART is missing.")
     with named("DTSTART"):
         day = first.params.get("VALUE", "").upper() == "DATE" and last is None and duration is None
-        start = _stamp(first, first.value.strip()[:8] if day else first.value, zones)
+        start = _stamp(first, _TIME.sub("", first.value.strip()) if day else first.value, zones)
     yield start.line("DTSTART")
     if last is not None:
         with named("DTEND"):

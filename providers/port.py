@@ -55,7 +55,10 @@ from providers.model import (
 )
 
 Known = Callable[[], Mapping[str, str]]
-"""Remote id → ETag of all that the last pulls listed; asked for before the server is, and only if it is needed."""
+"""Remote id → ETag of all that the last pulls listed, what is to come first and "" where there is none.
+
+Asked for before the server is, and only if it is needed.
+"""
 
 
 class Provider(Protocol):

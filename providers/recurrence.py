@@ -117,6 +117,7 @@ def _series(parts: list[Part], window: Window, limit: int) -> Iterator[Instance]
         exceptions = _exceptions(master, overrides)
         if masters:
             yield from _regular(master, exceptions, window, limit)
+            yield from _moved_itself(master, exceptions)
         listed = chain.from_iterable(exceptions.overrides.values())
         standing |= {id(one): one for one in listed if not exceptions.exclude(_replaced(one, master))}
     for override in standing.values():
@@ -131,10 +132,17 @@ def _told_apart(parts: list[Part]) -> tuple[list[Part], list[Part]]:
     Some products write a RECURRENCE-ID into each series.
     """
     masters = [part for part in parts if part.recurrence_id is None]
-    ruled = [part for part in parts if part.component.first("RRULE") is not None]
+    ruled = [part for part in parts if any(part.component.first(name) for name in ("RRULE", "RDATE"))]
     if not masters and len(ruled) == 1:
         return ruled, [part for part in parts if part is not ruled[0]]
     return masters, [part for part in parts if part.recurrence_id is not None]
+
+
+def _moved_itself(master: Part, exceptions: _Exceptions) -> Iterator[Instance]:
+    """Yield where a master that is an override was moved to, be it past the end of the rule it has a copy of."""
+    replaced = _replaced(master, master)
+    if to_utc(replaced) != to_utc(master.start) and not exceptions.exclude(replaced):
+        yield master.instance(master.start)
 
 
 def _exceptions(master: Part, overrides: list[Part]) -> _Exceptions:

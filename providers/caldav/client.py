@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NoReturn
 
 from caldav.elements import dav as elements
@@ -23,7 +24,15 @@ from providers.caldav import discovery, probing, pull, quirks, reading, wire
 from providers.caldav.failures import translated
 from providers.caldav.quirks import Quirk
 from providers.caldav.server import PAUSES, Resource, Server
-from providers.errors import AlreadyExists, ETagMismatch, InvalidResponse, NotFound, Unavailable, Unsupported
+from providers.errors import (
+    AlreadyExists,
+    ETagMismatch,
+    InvalidResponse,
+    NotFound,
+    ProviderError,
+    Unavailable,
+    Unsupported,
+)
 from providers.model import (
     Capabilities,
     ChangePage,
@@ -39,7 +48,7 @@ from providers.model import (
     WrittenEvent,
 )
 from providers.port import Known
-from providers.recurrence import TooManyInstances, instances
+from providers.recurrence import instances
 
 _INVITED = re.compile(rb"^ATTENDEE\b", re.IGNORECASE | re.MULTILINE)
 _MAY_MEAN_THERE = frozenset({400, 403, 405, 409, 412})
@@ -92,7 +101,8 @@ class CalDAVProvider:
         that nothing is left of a calendar, or that what was told in parts is the whole.
         """
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            listing = pull.listing(self._server, calendar, sync_token, known, lambda text: _lies_in(text, window))
+            matters = partial(_matters, window=window, tz=calendar.tz or "UTC")
+            listing = pull.listing(self._server, calendar, sync_token, known, matters)
             self._incremental = self._incremental and listing.pulls_by == "sync-token"
             yield from self._pages(calendar.remote_id, listing)
 
@@ -244,6 +254,8 @@ class CalDAVProvider:
                     self._raise_refused_data(error)
                 if error.status == 409 and not error.preconditions:
                     raise ETagMismatch("the server is in conflict over the event") from error
+                if error.status == 409:
+                    self._raise_refused_data(error)
                 raise
             stored = self._read_back(current.url, said, event)
             return EventRef(ref.calendar, ref.remote_id, ref.uid, stored.etag, ref.html_link)
@@ -296,12 +308,12 @@ class CalDAVProvider:
         return current
 
 
-def _lies_in(text: bytes, window: Window) -> bool:
-    """Say whether a text is an event with an instance in a window."""
+def _matters(text: bytes, *, window: Window, tz: str) -> bool:
+    """Say whether a text is an event with an instance in a window; one that can't be followed may have some."""
     event = ical.reduce(text, remote_id="", etag="", own_addresses=frozenset()).event
     try:
-        found = instances(event.skeleton, window, "UTC") if event else []
-    except TooManyInstances:
+        found = instances(event.skeleton, window, tz) if event else []
+    except ProviderError:
         return True
     return any(instance.status != "CANCELLED" for instance in found)
 

@@ -14,7 +14,15 @@ from providers.caldav import quirks, wire
 from providers.caldav.advice import advice
 from providers.caldav.failures import translated
 from providers.caldav.server import Server
-from providers.errors import GrantRevoked, InvalidResponse, NotFound, ProviderError, Transient, Unsupported
+from providers.errors import (
+    GrantRevoked,
+    InvalidResponse,
+    NotFound,
+    PermissionDenied,
+    ProviderError,
+    Transient,
+    Unsupported,
+)
 from providers.model import RemoteCalendar
 
 _EVERYTHING = (*wire.ACCOUNT_PROPERTIES, *wire.CALENDAR_PROPERTIES)
@@ -166,7 +174,7 @@ def _listed(server: Server, home: str) -> list[wire.Row]:
     try:
         with translated(home):
             rows = server.propfind(home.rstrip("/"), wire.CALENDAR_PROPERTIES, depth=1)
-    except NotFound:
+    except (NotFound, PermissionDenied, Unsupported):
         return []
     server.tolerate(quirks.BARE_HOME)
     return rows

@@ -25,9 +25,10 @@ from itertools import islice
 
 from caldav.elements import dav as elements
 from caldav.lib import error as dav
-from requests.exceptions import RequestException
+from requests.exceptions import ReadTimeout
 
 from providers.caldav import quirks, wire
+from providers.caldav.failures import translated
 from providers.caldav.server import Server
 from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid, Unavailable
 from providers.model import PullsBy, RemoteCalendar
@@ -41,7 +42,8 @@ _VALID_SYNC_TOKEN = "{DAV:}valid-sync-token"  # noqa: S105 - a precondition's na
 _NEED_PRIVILEGES = "{DAV:}need-privileges"
 _TOKEN_REFUSED = frozenset({400, 403, 405, 409, 410, 412, 415, 422, 501, 507})
 _NO_SYNC = frozenset({400, 403, 404, 405, 409, 412, 415, 422, 500, 501, 507})
-_PASSING = frozenset({401, 429})
+_PASSING = frozenset({401, 408, 423, 425, 429})
+_TOO_LARGE = frozenset({413, 500, 504, 507})
 _ASKED_FOR = 3
 _LISTED = (*wire.ETAG, elements.ResourceType)
 
@@ -96,7 +98,8 @@ def _made_sure(server: Server, calendar: str, found: Listing, matters: Callable[
     if quirks.EMPTY_SYNC in server.quirks and found.pulls_by == "sync-token":
         there = members(server, calendar)  # raises if it is the calendar that is gone
         if there:
-            server.tolerate(quirks.EMPTY_SYNC)
+            if not found.known or there.keys() & found.removed:  # else it was made a moment ago
+                server.tolerate(quirks.EMPTY_SYNC)
             whole = Listing(there, frozenset(), found.token, complete=True)
             return _compared(server, whole, found.known) if found.known else whole
     if quirks.FAILS_EMPTY in server.quirks:
@@ -169,7 +172,8 @@ def _asked_since(server: Server, calendar: str, token: str) -> Listing | None:
     except dav.DAVError as error:
         if error.status != 500:
             raise
-    server.propfind(calendar, wire.ETAG, depth=0)
+    with translated(calendar, calendar=calendar):  # what is wrong here is no word on the token
+        server.propfind(calendar, wire.ETAG, depth=0)
     try:
         return _synced(server, calendar, token)[0]
     except dav.DAVError as error:
@@ -233,14 +237,13 @@ def everything(server: Server, calendar: str) -> Listing:
 def _with_the_rest(server: Server, calendar: str, found: Listing, *, went_on: bool) -> Listing:
     """Make sure that the parts in which all was listed are the whole.
 
-    The listing by ETags is the later one: what changes between the two is told again after the token. Where there is
-    none, parts that went on are believed; what changes in that moment may make them seem to.
+    The listing by ETags is the later one: what changes between the two is told again after the token. Where the
+    calendar is too large for it, parts that went on are believed; what changes in that moment may make them seem to.
     """
     try:
         there = members(server, calendar)
-    except (InvalidResponse, RequestException, dav.DAVError) as error:
-        passes = isinstance(error, dav.DAVError) and error.status in (*_PASSING, 500, 502, 503, 504)
-        if passes or not went_on:
+    except (InvalidResponse, ReadTimeout, dav.DAVError) as error:
+        if not went_on or (isinstance(error, dav.DAVError) and error.status not in _TOO_LARGE):
             raise
         return found
     if there.keys() <= found.members.keys():

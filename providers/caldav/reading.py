@@ -117,7 +117,8 @@ def _found_by_time(server: Server, calendar: str, window: Window) -> tuple[Batch
     try:
         pull.check_itself(rows, calendar)
     except NotFound:
-        server.propfind(calendar, wire.ETAG, depth=0)  # raises if it is gone; Stalwart says so where nothing is found
+        # Stalwart says so where nothing is found
+        pull.check_itself(server.propfind(calendar, wire.ETAG, depth=0), calendar)
     listed = {row.url: row for row in rows if row.status != 507 and not wire.is_same(row.url, calendar)}
     read = {url: text for url, row in listed.items() if (text := row.text(cdav.CalendarData))}
     batch = Batch(found=[server.resource(url, listed[url].etag, text.encode()) for url, text in read.items()])

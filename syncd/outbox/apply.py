@@ -31,7 +31,10 @@ def create(
     for old in earlier:
         remove(provider, calendar, None, old)
     try:
-        return provider.create(calendar, event, key)
+        try:
+            return provider.create(calendar, event, key)
+        except ETagMismatch:  # in conflict with what others write there at that moment
+            return provider.create(calendar, event, key)
     except AlreadyExists:
         written = provider.find(calendar, key)
     if written is None:

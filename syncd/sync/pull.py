@@ -123,10 +123,12 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
 
 
 def _known(pull: Pull, target: Target) -> dict[str, str]:
-    """Remote id → ETag of what the calendar held at the last pull, and of what we wrote since."""
+    """Remote id → ETag of what the calendar held at the last pull and what we wrote since; what is to come first."""
     with pull.store.read() as session:
         written = dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")
-        return written | pulls.known_etags(session, target.calendar_id, target.generation)
+        known = written | pulls.known_etags(session, target.calendar_id, target.generation)
+        coming = pulls.future_busy(session, target.calendar_id, target.generation, pull.clock())
+        return dict(sorted(known.items(), key=lambda one: one[0] not in coming))
 
 
 def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:

@@ -101,6 +101,13 @@ def test_a_lost_answer_to_a_creation_makes_no_second_event(house, at):
     assert_written(house, booking, at(12))
 
 
+def test_a_creation_in_conflict_with_anothers_write_is_sent_again_at_once(house, at):
+    booking = house.book(at(12))
+    house.remote.fail_next(ETagMismatch("HTTP 409"))
+    assert not house.sync().failures
+    assert_written(house, booking, at(12))
+
+
 def test_a_booking_moved_after_a_lost_creation_has_its_event_moved(house, at):
     booking = house.book(at(12))
     house.remote.fail_next(Unavailable("the answer was lost"), after_effect=True)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from providers.errors import Unavailable
+from providers.memory import MemoryProvider
 from syncd.jobs.account import Order
 from syncd.store.models import Event
 
@@ -100,6 +101,24 @@ def test_an_unknown_sync_token_leads_to_one_full_pull(house, at, span):
     assert not report.failures
     house.later(minutes=3)
     assert [pull.full for pull in house.sync().pulls] == [False]
+
+
+def test_what_is_known_is_told_with_what_would_be_missed_first(house, at):
+    class Listening(MemoryProvider):
+        def changes(self, calendar, sync_token, window, known=None):
+            told.append(list(known()))
+            yield from super().changes(calendar, sync_token, window, known)
+
+    told: list[list[str]] = []
+    for name, days in {"a": -3, "b": 1, "c": -2, "d": 2}.items():
+        house.put(name, at(10) + timedelta(days=days))
+    booking = house.book(at(12))
+    house.pull()
+    house.shop = house.workshop(lambda _kind, connection: Listening.open(connection))
+    house.later(hours=7)
+    house.sync()
+    ours = house.booking(booking).event.remote_id
+    assert [sorted(set(told[0][:2])), set(told[0][2:])] == [["b", "d"], {"a", "c", ours}]
 
 
 def test_a_calendar_is_compared_in_full_when_reconciling_is_due(house):
