@@ -31,15 +31,20 @@ def create(
     for old in earlier:
         remove(provider, calendar, None, old)
     try:
-        try:
-            return provider.create(calendar, event, key)
-        except ETagMismatch:  # in conflict with what others write there at that moment
-            return provider.create(calendar, event, key)
+        return _made(provider, calendar, event, key)
     except AlreadyExists:
         written = provider.find(calendar, key)
     if written is None:
         raise Vanished(key)
     return written.ref if is_as_wanted(written, event) else change(provider, written.ref, event)
+
+
+def _made(provider: Provider, calendar: RemoteCalendar, event: ConsultationEvent, key: str) -> EventRef:
+    """Make the event, once more where it meets what another writes there at that moment."""
+    try:
+        return provider.create(calendar, event, key)
+    except ETagMismatch:
+        return provider.create(calendar, event, key)
 
 
 def change(provider: Provider, ref: EventRef, event: ConsultationEvent) -> EventRef:

@@ -80,6 +80,13 @@ class Stage:
         self.token = pages[-1].sync_token
         return sorted(event.series_id for page in pages for event in page.changed)
 
+    def pulled_once(self):
+        """Open an account and pull its calendar for the first time."""
+        provider = self.open()
+        calendar = self.calendar(provider)
+        self.pulled(provider, calendar)
+        return provider, calendar
+
     def names(self):
         return sorted(remote_id.rpartition("/")[2] for remote_id in self.known)
 
@@ -150,9 +157,7 @@ def what_is_there_is_listed_and_then_what_changed(stage):
 @twin(quirks.EMPTY_SYNC, "empty-sync=404")
 def a_calendar_that_is_gone_was_not_emptied(stage):
     stage.put("a", "b")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.remove_calendar("Work")
     known = stage.known | {f"{stage.direct}written-since.ics": ""}
     with pytest.raises(NotFound):
@@ -172,9 +177,7 @@ def a_calendar_that_is_gone_is_not_read_as_an_empty_one(stage):
 @twin(quirks.EMPTY_SYNC, "empty-sync", "empty-sync=404")
 def a_calendar_that_is_gone_is_not_compared_as_an_empty_one(stage):
     stage.put("a", "b")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.remove_calendar("Work")
     with pytest.raises(NotFound):
         list(provider.changes(calendar, None, WINDOW, lambda: dict(stage.known)))
@@ -183,9 +186,7 @@ def a_calendar_that_is_gone_is_not_compared_as_an_empty_one(stage):
 @twin(quirks.FAILS_EMPTY, ("fails-empty", "no-sync-collection"))
 def a_calendar_of_which_nothing_is_listed_is_not_empty_while_it_shows_what_was_there(stage):
     stage.put("a", "z", more="RRULE:FREQ=DAILY;COUNT=3\r\n")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.remove("Work", "z.ics")
     if stage.server.plays("fails-empty"):
         stage.server.failing = True
@@ -240,9 +241,7 @@ def nothing_vanishes_silently(stage):
 @twin(quirks.REUSED_ETAGS)
 def what_was_removed_and_made_again_is_read_again(stage):
     stage.put("a", "b", "c")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.remove("Work", "a.ics")
     stage.put("a", more="TRANSP:TRANSPARENT\r\n")
     assert stage.pulled(provider, calendar, again=True) == ["a"]
@@ -251,9 +250,7 @@ def what_was_removed_and_made_again_is_read_again(stage):
 @twin(quirks.REUSED_ETAGS)
 def what_was_made_again_is_read_again_when_all_is_compared(stage):
     stage.put("a", "b", "c")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.remove("Work", "a.ics")
     stage.put("a", more="TRANSP:TRANSPARENT\r\n")
     stage.token = None
@@ -273,9 +270,7 @@ def an_old_token_is_invalid(stage):
 @twin(quirks.ANY_TOKEN)
 def what_is_gone_is_found_after_the_server_forgot_its_tokens(stage):
     stage.put("a", "b", "c")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.remove("Work", "c.ics")
     stage.token = "http://scripted.example/sync/0/0"
     stage.pulled(provider, calendar, again=True)
@@ -299,9 +294,7 @@ def a_calendar_that_was_made_anew_has_nothing_of_the_old_one(stage):
 @twin(quirks.REPEATED_CHANGES)
 def what_did_not_change_is_not_read_again(stage):
     stage.put(*"abcdefghij")
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     stage.server.seen.clear()
     assert stage.pulled(provider, calendar, again=True) == []
     assert len(stage.server.seen) == 1 + ("Authorization" not in stage.server.seen[0].headers)
@@ -430,9 +423,7 @@ def a_calendar_that_is_gone_is_named_as_that(stage):
 @twin(quirks.NO_ETAG_ON_PUT)
 @twin(quirks.OTHER_ETAG_ON_PUT)
 def what_we_wrote_is_known_by_the_next_pull(stage):
-    provider = stage.open()
-    calendar = stage.calendar(provider)
-    stage.pulled(provider, calendar)
+    provider, calendar = stage.pulled_once()
     ref = provider.create(calendar, consultation(), "key")
     ref = provider.update(ref, consultation(11), ref.etag)
     stage.known = {ref.remote_id: ref.etag}
@@ -592,9 +583,7 @@ def test_what_is_listed_no_more_is_gone_where_nobody_would_miss_it(stage, more):
     """Some servers list only what isn't long past, and show the rest all the same."""
     played = stage(("no-sync-collection",), quirks.ALL)
     played.server.put("Work", "a.ics", small("a", start="20261201T090000Z" if more else "20260101T090000Z", more=more))
-    provider = played.open()
-    calendar = played.calendar(provider)
-    played.pulled(provider, calendar)
+    provider, calendar = played.pulled_once()
     played.server.failing = True
     played.server.put("Work", "b.ics", small("b"))
     assert played.pulled(provider, calendar, again=True) == []
@@ -617,9 +606,7 @@ def test_a_look_at_a_free_day_finds_nothing(stage, oddity):
 def test_a_calendar_that_was_emptied_is_empty(stage, oddities):
     played = stage(oddities, quirks.ALL)
     played.put("a", "b", "c", "d")
-    provider = played.open()
-    calendar = played.calendar(provider)
-    played.pulled(provider, calendar)
+    provider, calendar = played.pulled_once()
     for uid in "abcd":
         played.server.remove("Work", f"{uid}.ics")
     played.server.seen.clear()
