@@ -58,6 +58,7 @@ class Freelancer(Base):
     proposals_expire_minutes: Mapped[int]
     invite: Mapped[str]
     declared: Mapped[bool]
+    removed: Mapped[bool] = mapped_column(default=False)  # shown nowhere; its bookings are kept
     availability_version: Mapped[int] = mapped_column(BigInteger, default=1)
     created_at: Mapped[datetime]
 
@@ -120,8 +121,28 @@ class Consultation(Base):
     complete_after_minutes: Mapped[int]
     instant: Mapped[str]
     declared: Mapped[bool]
+    removed: Mapped[bool] = mapped_column(default=False)
 
     freelancer: Mapped[Freelancer] = relationship(back_populates="consultations")
+
+
+class Link(Base):
+    """A private link: whoever has its token may book this consultation, `uses` times at most, until it expires."""
+
+    __tablename__ = "links"
+    __table_args__ = (Index(None, "consultation_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    freelancer_id: Mapped[str] = mapped_column(ForeignKey("freelancers.id", ondelete="CASCADE"))
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id", ondelete="CASCADE"))
+    uses: Mapped[int | None]  # None: any number; what counts are its bookings that are neither expired nor declined
+    expires_at: Mapped[datetime | None]
+    client: Mapped[dict[str, Any] | None]  # who it was made for
+    extra: Mapped[dict[str, Any]] = mapped_column("metadata")
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    consultation: Mapped[Consultation] = relationship()
 
 
 class Account(Base):
@@ -246,6 +267,9 @@ class Booking(Base):
     __tablename__ = "bookings"
     __table_args__ = (
         Index(None, "freelancer_id", "starts_at"),
+        Index(None, "updated_at"),
+        Index(None, "link_id"),
+        Index(None, "state", "overdue_at"),
         CheckConstraint("starts_at < ends_at", name="positive_length"),
     )
 
@@ -260,7 +284,8 @@ class Booking(Base):
     revision: Mapped[int] = mapped_column(default=1)
     sequence: Mapped[int] = mapped_column(default=0)
     token_generation: Mapped[int] = mapped_column(default=1)
-    client: Mapped[dict[str, Any]]
+    client: Mapped[dict[str, Any]]  # {} while a hold has none
+    client_address: Mapped[str] = mapped_column(default="")  # the client's e-mail address in lower case
     answers: Mapped[dict[str, Any]]
     note: Mapped[str | None]
     extra: Mapped[dict[str, Any]] = mapped_column("metadata")
@@ -270,7 +295,15 @@ class Booking(Base):
     free_cancellation_until_at: Mapped[datetime]
     outcome: Mapped[dict[str, Any] | None]
     cancel_reason: Mapped[str | None]
+    decided: Mapped[dict[str, Any] | None]  # a person's outcome, kept beside the rule's
+    attendance: Mapped[list[Any]] = mapped_column(default=list)  # [{"who", "joined_at"}]
+    reports: Mapped[list[Any]] = mapped_column(default=list)  # no-shows: [{"absent", "by", "note", "at"}]
+    documents: Mapped[list[Any]] = mapped_column(default=list)  # what became of those owed
+    dispute: Mapped[dict[str, Any] | None]
     hold_expires_at: Mapped[datetime | None]
+    held_from: Mapped[str | None]  # a keyed hash of the network address that took a hold without a key
+    overdue_at: Mapped[datetime | None]  # when time alone ends this state: a hold, a wait for approval, a consultation
+    link_id: Mapped[str | None]  # the private link it came by; SQLite adds no foreign key without a rebuild
     extension_of: Mapped[str | None] = mapped_column(ForeignKey("bookings.id"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
