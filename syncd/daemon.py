@@ -21,7 +21,6 @@ import schedule
 import structlog
 import uvicorn
 
-from providers import open_provider
 from providers.errors import GrantRevoked
 from syncd.config import Config, later_keys, load_config
 from syncd.errors import ConfigError, Mistake, SyncdError
@@ -50,7 +49,7 @@ def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[]
     """What the workers of this process share."""
     daemon = services.config.daemon
     settings = PullSettings(timedelta(seconds=daemon.keep_busy_for), timedelta(seconds=daemon.reconcile_every))
-    return Workshop(services.store, services.vault, locks, settings, open_provider, services.clock, stopping)
+    return Workshop(services.store, services.vault, locks, settings, services.open_provider, services.clock, stopping)
 
 
 class Daemon:

@@ -16,7 +16,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from availability import open_periods, open_slots, valid_until, whole_second
-from syncd.booking.lifecycle import moving
+from syncd.booking.judging import moving
 from syncd.errors import AvailabilityUnknown
 from syncd.feed_json import render_days, render_periods
 from syncd.instants import rfc3339

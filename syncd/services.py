@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.engine import make_url
 
+from providers import open_provider
+from providers.model import Connection
+from providers.port import Provider
 from syncd.config import Config
 from syncd.feed import Feed
 from syncd.secrets import Vault
@@ -33,6 +36,7 @@ class Services:
     situations: Situations
     feed: Feed
     clock: Callable[[], datetime] = utc_now
+    open_provider: Callable[[str, Connection], Provider] = open_provider
     port: int = 0  # where the HTTP server listens
     nudge: Callable[[], None] = lambda: None
     beat_at: datetime | None = field(default=None)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from syncd.api import bookings, calendars, problems, slots
 from syncd.api.answers import Answer
-from syncd.api.schemas import Health, Problem
+from syncd.api.schemas.common import Health, Problem
 from syncd.errors import PROBLEM_TYPES, ApiError, SyncdError
 from syncd.services import Services
 

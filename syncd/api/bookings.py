@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
+from syncd.api.acting import PROBLEMS, BodyBytes, Conditions, IdempotencyKey, IfMatch, act
 from syncd.api.answers import Answer
-from syncd.api.credentials import Caller, KeyHolder, caller_of, key_holder, presented, side_of
+from syncd.api.credentials import Caller, KeyHolder, caller_of, key_holder, presented
 from syncd.api.idempotency import Sent, perform, replay
 from syncd.api.problems import booking_problem
-from syncd.api.schemas import BookingView, Cancel, NewBooking, NewBookingView, Problem, Reschedule, Side
+from syncd.api.schemas.bookings import BookingView, Cancel, NewBooking, NewBookingView, Reschedule
+from syncd.api.schemas.common import Side
 from syncd.api.views import booking_json, new_booking_json
 from syncd.booking import lifecycle
-from syncd.booking.lifecycle import Wish
+from syncd.booking.making import Wish
 from syncd.errors import ApiError, BookingError
 from syncd.questions import duration_of
 from syncd.services import Services
@@ -27,27 +24,12 @@ from syncd.store.offers import Offer
 
 router = APIRouter(tags=["bookings"])
 
-_PROBLEMS: dict[int | str, dict[str, object]] = {
-    code: {"model": Problem} for code in (401, 403, 404, 409, 412, 413, 422, 503)
-}
-_REVISION = re.compile(r'(?:W/)?"?(\d{1,9})"?')
-
-
-async def sent_body(request: Request) -> bytes:
-    """The body's bytes, for telling one request from another."""
-    return await request.body()
-
-
-BodyBytes = Annotated[bytes, Depends(sent_body)]
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description='the booking\'s revision, such as "3"')]
-
 
 @router.post(
     "/v1/{handle}/{slug}/bookings",
     operation_id="create_booking",
     status_code=201,
-    responses={201: {"model": NewBookingView}, **_PROBLEMS},
+    responses={201: {"model": NewBookingView}, **PROBLEMS},
 )
 def create_booking(
     request: Request,
@@ -113,7 +95,7 @@ def _wish(wanted: NewBooking, minutes: int) -> Wish:
 @router.get(
     "/v1/bookings/{booking_id}",
     operation_id="get_booking",
-    responses={200: {"model": BookingView}, **_PROBLEMS},
+    responses={200: {"model": BookingView}, **PROBLEMS},
 )
 def get_booking(request: Request, booking_id: str) -> Response:
     """One booking, for its client or for a key."""
@@ -127,7 +109,7 @@ def get_booking(request: Request, booking_id: str) -> Response:
 @router.post(
     "/v1/bookings/{booking_id}/reschedule",
     operation_id="reschedule_booking",
-    responses={200: {"model": BookingView}, **_PROBLEMS},
+    responses={200: {"model": BookingView}, **PROBLEMS},
 )
 def reschedule_booking(
     request: Request,
@@ -144,14 +126,14 @@ def reschedule_booking(
             session, services.situations, booking, wanted.start, side, services.clock(), agreed=wanted.agreed
         )
 
-    key = _Key(idempotency_key, if_match, body)
-    return _act(request, booking_id, key, wanted.on_behalf_of, move)
+    key = Conditions(idempotency_key, if_match, body)
+    return act(request, booking_id, key, wanted.on_behalf_of, move)
 
 
 @router.post(
     "/v1/bookings/{booking_id}/cancel",
     operation_id="cancel_booking",
-    responses={200: {"model": BookingView}, **_PROBLEMS},
+    responses={200: {"model": BookingView}, **PROBLEMS},
 )
 def cancel_booking(
     request: Request,
@@ -167,51 +149,4 @@ def cancel_booking(
     def drop(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
         return lifecycle.cancel(session, booking, side, wish.reason, services.clock())
 
-    return _act(request, booking_id, _Key(idempotency_key, if_match, body), wish.on_behalf_of, drop)
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What an action was sent with."""
-
-    idempotency_key: str | None
-    if_match: str | None
-    body: bytes
-
-
-def _act(
-    request: Request,
-    booking_id: str,
-    key: _Key,
-    on_behalf_of: Side | None,
-    action: Callable[[Session, Services, Booking, Side], Booking],
-) -> Response:
-    """Run an action on a booking for whoever the credential says."""
-    services: Services = request.app.state.services
-    credential = presented(request)
-    with services.store.read() as session:
-        caller, booking = caller_of(session, services.vault, credential, booking_id, "bookings:write")
-        tz, minutes = booking.freelancer.tz, int((booking.ends_at - booking.starts_at).total_seconds()) // 60
-    side = side_of(caller, on_behalf_of)
-
-    def run(session: Session) -> Answer:
-        _, fresh = caller_of(session, services.vault, credential, booking_id, "bookings:write")
-        _check_revision(fresh, key.if_match)
-        changed = action(session, services, fresh, side)
-        return Answer.of(200, booking_json(changed, caller), {"ETag": f'"{changed.revision}"'})
-
-    def refuse(error: BookingError) -> Answer:
-        return booking_problem(error, tz=tz, duration_minutes=minutes, trusted=caller.is_trusted)
-
-    sent = Sent("POST", request.url.path, credential, key.idempotency_key, key.body)
-    return perform(services, sent, run, refuse).response(request)
-
-
-def _check_revision(booking: Booking, if_match: str | None) -> None:
-    if if_match is None or if_match.strip() == "*":
-        return
-    match = _REVISION.fullmatch(if_match.strip())
-    if match is None:
-        raise ApiError("invalid-request", 'If-Match must be the booking\'s revision, such as "3"')
-    if int(match.group(1)) != booking.revision:
-        raise ApiError("revision-mismatch", f"the booking is at revision {booking.revision} now: read it again")
+    return act(request, booking_id, Conditions(idempotency_key, if_match, body), wish.on_behalf_of, drop)

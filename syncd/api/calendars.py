@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from syncd.api.answers import Answer
 from syncd.api.credentials import key_holder, presented
-from syncd.api.schemas import CalendarList, Problem
+from syncd.api.schemas.calendars import CalendarList
+from syncd.api.schemas.common import Problem
 from syncd.errors import ApiError
 from syncd.services import Services
 from syncd.store.models import Freelancer

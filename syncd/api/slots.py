@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from availability import ZoneError, zones
 from syncd.api.answers import Answer
 from syncd.api.credentials import KeyHolder, caller_of, key_holder, presented
-from syncd.api.schemas import Explanation, Problem, SlotsAnswer
-from syncd.booking.lifecycle import check_movable, reasons_against
+from syncd.api.schemas.common import Problem
+from syncd.api.schemas.slots import Explanation, SlotsAnswer
+from syncd.booking.judging import reasons_against
+from syncd.booking.lifecycle import check_movable
 from syncd.booking.reasons import reasons_json, visible_reasons
 from syncd.errors import ApiError
 from syncd.feed import FeedAnswer, FeedQuestion

@@ -7,14 +7,43 @@ from typing import Literal
 from syncd.errors import WrongState
 
 State = Literal["held", "pending", "confirmed", "expired", "declined", "cancelled", "completed", "no_show"]
-Action = Literal["reschedule", "cancel"]
+Before = Literal["prolong", "release", "request", "confirm", "expire", "approve", "decline"]
+After = Literal["reschedule", "cancel", "extend", "complete", "no_show"]
+Action = Before | After
 
 TRANSITIONS: dict[tuple[str, Action], State] = {
-    ("pending", "reschedule"): "pending",
-    ("confirmed", "reschedule"): "confirmed",
+    ("held", "prolong"): "held",
+    ("held", "release"): "expired",
+    ("held", "expire"): "expired",
+    ("held", "request"): "pending",
+    ("held", "confirm"): "confirmed",
     ("held", "cancel"): "cancelled",
+    ("pending", "approve"): "confirmed",
+    ("pending", "decline"): "declined",
+    ("pending", "expire"): "expired",
+    ("pending", "reschedule"): "pending",
     ("pending", "cancel"): "cancelled",
+    ("confirmed", "reschedule"): "confirmed",
     ("confirmed", "cancel"): "cancelled",
+    ("confirmed", "extend"): "confirmed",
+    ("confirmed", "complete"): "completed",
+    ("confirmed", "no_show"): "no_show",
+    ("completed", "no_show"): "no_show",
+}
+
+_PAST: dict[Action, str] = {
+    "prolong": "prolonged",
+    "release": "released",
+    "request": "sent for approval",
+    "confirm": "confirmed",
+    "expire": "expired",
+    "approve": "approved",
+    "decline": "declined",
+    "reschedule": "rescheduled",
+    "cancel": "cancelled",
+    "extend": "extended",
+    "complete": "completed",
+    "no_show": "reported as a no-show",
 }
 
 
@@ -25,6 +54,3 @@ def next_state(state: str, action: Action) -> State:
         message = f"a booking that is {state} can't be {_PAST[action]}"
         raise WrongState(message, current_state=state)
     return following
-
-
-_PAST: dict[Action, str] = {"reschedule": "rescheduled", "cancel": "cancelled"}

@@ -8,21 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="syncd",
-    help="Turns a freelancer's calendars into bookable slots, and booked consultations into calendar events.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # Rich would take longer to load than everything else `--help` needs
-)
-key_app = typer.Typer(help="API keys: made, listed, revoked.", no_args_is_help=True, rich_markup_mode=None)
-connect_app = typer.Typer(help="Connect an account of a freelancer.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(key_app, name="key")
-app.add_typer(connect_app, name="connect")
-
-ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT = Path("config.toml")
+from syncd.cli.app import DEFAULT, AsJson, ConfigPath, app, connect_app, key_app
 
 
 @app.command()

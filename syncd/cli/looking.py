@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from availability import ZoneError, zones
-from syncd.booking.lifecycle import reasons_against
+from syncd.booking.judging import reasons_against
 from syncd.booking.reasons import reasons_json
 from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say, ways_of

@@ -43,7 +43,7 @@ from providers.port import Known
 from syncd.api.answers import Answer
 from syncd.api.idempotency import Sent, perform
 from syncd.booking import lifecycle
-from syncd.booking.lifecycle import Wish
+from syncd.booking.making import Wish
 from syncd.config import load_config
 from syncd.jobs.account import Workshop, work_account
 from syncd.locks import ProcessLocks

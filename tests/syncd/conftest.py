@@ -23,7 +23,7 @@ from providers.memory import MemoryAccount, MemoryProvider
 from providers.model import ChangePage, Connection, ConsultationEvent, EventRef, RemoteCalendar, Window
 from providers.port import Known
 from syncd.booking import lifecycle
-from syncd.booking.lifecycle import Wish
+from syncd.booking.making import Wish
 from syncd.config import Config, load_config
 from syncd.feed import FeedQuestion
 from syncd.jobs.account import DUE, Order, WorkReport, Workshop, work_account

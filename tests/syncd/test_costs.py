@@ -13,7 +13,7 @@ from providers import open_provider
 from syncd.api.answers import Answer
 from syncd.api.idempotency import Sent, perform
 from syncd.booking import lifecycle
-from syncd.booking.lifecycle import Wish
+from syncd.booking.making import Wish
 from syncd.jobs.account import Order, work_account
 from syncd.store import leases, offers
 from syncd.store.models import Booking, IdempotentAnswer

@@ -1,0 +1,1 @@
+"""What requests may hold and what answers hold, for validation and for `/openapi.json`: one module a noun."""

@@ -1,0 +1,98 @@
+"""The kinds of text that requests hold, and what answers of every noun have in common."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from syncd.instants import read_instant
+
+Side = Literal["client", "freelancer"]
+
+_EMAIL = re.compile(r"[^@\s<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("must be text: an instant with an offset, such as 2026-12-01T10:00:00+01:00")
+    return read_instant(value)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone, such as Europe/Berlin") from None
+    return value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("must be an e-mail address")
+    return value
+
+
+def _printable(value: str) -> str:
+    if any(ord(c) < 32 and c not in "\n\t" for c in value.replace("\r\n", "\n")):
+        raise ValueError("must not hold control characters")
+    return value.replace("\r\n", "\n")
+
+
+def _one_line(value: str) -> str:
+    if any(ord(c) < 32 for c in value):
+        raise ValueError("must be a single line")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+ZoneName = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)]
+Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_printable)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_email)]
+
+
+class Body(BaseModel):
+    """A request's body; a member that isn't known is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Slot(BaseModel):
+    """A start a client may book right now, and its end."""
+
+    start: datetime
+    end: datetime
+
+
+class ReasonView(BaseModel):
+    """One reason why a start is not offered."""
+
+    code: str
+    calendar: str | None = None
+    from_: datetime | None = Field(None, alias="from")
+    to: datetime | None = None
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[dict[str, str]] | None = None
+    reasons: list[ReasonView] | None = None
+    alternatives: list[Slot] | None = None
+    current_state: str | None = None
+
+
+class Health(BaseModel):
+    """Whether the daemon is well."""
+
+    status: Literal["ok"]
