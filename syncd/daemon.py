@@ -24,16 +24,20 @@ import uvicorn
 from providers.errors import GrantRevoked
 from syncd.config import Config, later_keys, load_config
 from syncd.errors import ConfigError, Mistake, SyncdError
-from syncd.jobs.account import Order, WorkReport, Workshop
+from syncd.jobs.account import WorkReport, Workshop
+from syncd.jobs.due import Order
 from syncd.jobs.embedded import Runner, work_through
 from syncd.locks import ProcessLocks
+from syncd.notify import Notifier
 from syncd.services import Services, apply_declared, database_file
 from syncd.store import keys, leases
+from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
 
 log = structlog.get_logger("syncd")
 
 _STOP_PATIENCE = 5.0  # seconds
+_PACE = 0.2  # seconds between two looks at what other processes wrote
 
 
 def open_locks(config: Config) -> ProcessLocks:
@@ -68,6 +72,7 @@ class Daemon:
         self._locks = locks
         self._runner = Runner(open_workshop(services, locks, self._stop.is_set))
         self._timetable = schedule.Scheduler()
+        self._notifier = Notifier.of(os.environ, os.getpid())
         self.has_ended = False
         services.port = listener.getsockname()[1]
         services.nudge = self._wake.set
@@ -86,9 +91,12 @@ class Daemon:
         self._safely(self._tick)
         _wait_until_serving(server, thread)
         on_ready()
+        self._notifier.ready("serving")
         try:
-            self._loop()
+            with closing(self._services.store.watch()) as changes:
+                self._loop(changes, thread)
         finally:
+            self._notifier.stopping()
             server.should_exit = True
             self.has_ended = self._runner.stop(_STOP_PATIENCE)
             thread.join(timeout=_STOP_PATIENCE)
@@ -108,14 +116,19 @@ class Daemon:
         self._reload.set()
         self._wake.set()
 
-    def _loop(self) -> None:
+    def _loop(self, changes: Changes, http: Thread) -> None:
         while not self._stop.is_set():
             self._timetable.run_pending()
-            if self._wake.wait(min(1.0, max(0.0, self._timetable.idle_seconds or 0.0))):
-                self._wake.clear()
-                if self._reload.is_set():
-                    self._reload.clear()
-                    self._safely(self._read_config)
+            if http.is_alive():
+                self._notifier.alive()
+            woken = self._wake.wait(min(_PACE, max(0.0, self._timetable.idle_seconds or 0.0)))
+            self._wake.clear()
+            if self._reload.is_set():
+                self._reload.clear()
+                self._notifier.reloading()
+                self._safely(self._read_config)
+                self._notifier.ready("serving")
+            if woken or changes.happened():
                 self._safely(self._tick)
 
     def _tick(self) -> None:

@@ -15,7 +15,8 @@ from syncd.cli.setup import Opened, opened
 from syncd.cli.show import counted, print_json, say
 from syncd.daemon import open_workshop, run_daemon, run_once
 from syncd.errors import ApiError, MassDeletion, exit_code
-from syncd.jobs.account import Order, WorkReport, Workshop
+from syncd.jobs.account import WorkReport, Workshop
+from syncd.jobs.due import Order
 from syncd.jobs.embedded import work_through
 from syncd.log import scrub
 from syncd.store.leases import PULLABLE

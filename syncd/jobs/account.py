@@ -18,6 +18,7 @@ from providers.errors import GrantRevoked, ProviderError, RateLimited, Transient
 from providers.model import Connection
 from providers.port import Provider
 from syncd.errors import SyncdError
+from syncd.jobs.due import DUE, Order, due_calendars, list_is_due
 from syncd.locks import ProcessLocks
 from syncd.outbox.deliver import Delivery, deliver
 from syncd.retry import plan_retry
@@ -68,17 +69,6 @@ class WorkReport:
         self.skipped += other.skipped
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to do beyond what is due: not wait for back-off to end; pull everything now; in full, believing what the
-    brake would hold back."""
-
-    insist: bool = False
-    everything: bool = False
-    full: bool = False
-
-
-DUE = Order()
 _AFTER_A_BUG = timedelta(minutes=5)
 
 
@@ -226,9 +216,9 @@ def _list_calendars(job: _Job) -> None:
     shop = job.shop
     with shop.store.read() as session:
         account = session.get_one(Account, job.account_id)
-        due = account.next_list_at is None or account.next_list_at <= shop.clock()
+        due = list_is_due(account, shop.clock(), job.order)
         known = account.listed_at is not None
-    if not due and not job.order.everything:
+    if not due:
         return
     every = shop.settings.reconcile_every
     try:
@@ -271,12 +261,9 @@ def _probe_calendars(job: _Job) -> None:
 
 
 def _calendars(job: _Job) -> list[str]:
-    """What is to be pulled, the failing ones last: one at which the server fails ends the round."""
     with job.shop.store.read() as session:
         account = session.get_one(Account, job.account_id)
-        now = job.shop.clock()
-        order, wanted = job.order, sorted((c for c in account.calendars if c.is_pulled), key=lambda c: c.attempts)
-        return [c.id for c in wanted if order.everything or c.next_pull_at <= now or (order.insist and c.problem)]
+        return [calendar.id for calendar in due_calendars(account, job.shop.clock(), job.order)]
 
 
 def _pull(job: _Job, calendar_id: str) -> None:

@@ -9,7 +9,8 @@ from threading import Lock
 
 import structlog
 
-from syncd.jobs.account import DUE, Order, WorkReport, Workshop, work_account
+from syncd.jobs.account import WorkReport, Workshop, work_account
+from syncd.jobs.due import DUE, Order
 from syncd.store import leases
 
 log = structlog.get_logger("syncd.jobs")

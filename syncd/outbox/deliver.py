@@ -78,15 +78,21 @@ def _take_order(delivery: Delivery, item_id: int) -> _Order | None:
 
 def _order(session: Session, item: OutboxItem, booking: Booking, event: BookingEvent) -> _Order:
     calendar = session.get(Calendar, event.calendar_id) if event.calendar_id else None
-    place = Place(event.calendar_id, event.remote_id, attempted=event.attempted_starts_at is not None)
-    # An event stays in the calendar it was promised to; a changed target moves none that was sent.
-    step = plan_write(place, wanted=booking.state in OWNING_STATES, target_id=event.calendar_id)
+    step = next_step(booking)
     remote = _remote(calendar) if calendar else None
     ref = None
     if remote and event.remote_id:
         ref = EventRef(remote.remote_id, event.remote_id, event.uid, event.etag, event.html_link)
     *earlier, key = (uid_of(booking.id, generation + 1) for generation in range(event.generation))
     return _Order(step, item.id, booking.id, booking.revision, remote, ref, key, tuple(earlier), describe(booking))
+
+
+def next_step(booking: Booking) -> Step:
+    """What a booking's event needs next, by what is stored of it."""
+    event = booking.event
+    place = Place(event.calendar_id, event.remote_id, attempted=event.attempted_starts_at is not None)
+    # An event stays in the calendar it was promised to; a changed target moves none that was sent.
+    return plan_write(place, wanted=booking.state in OWNING_STATES, target_id=event.calendar_id)
 
 
 def _remote(calendar: Calendar) -> RemoteCalendar:

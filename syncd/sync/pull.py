@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -74,6 +75,19 @@ def pull_window(now: datetime, keep_busy_for: timedelta) -> Window:
     return Window(today - KEPT_PAST, today + keep_busy_for + timedelta(days=2))
 
 
+Way = Literal["first", "full", "compare", "changes"]
+
+
+def way_of(calendar: Calendar, now: datetime, reconcile_every: timedelta, *, full: bool = False) -> Way:
+    """How a calendar is pulled now: read from nothing, read anew, compared with what is known, or asked for changes."""
+    compared_at = calendar.full_synced_at
+    if compared_at is None:
+        return "first"
+    if full or calendar.full_wanted:
+        return "full"
+    return "compare" if now - compared_at >= reconcile_every or calendar.sync_token is None else "changes"
+
+
 def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
     """Bring one calendar up to date. Raises ProviderError, LeaseLost, StoreError; nothing is stored by halves."""
     started_at = pull.clock()
@@ -100,17 +114,15 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
     with pull.store.read() as session:
         calendar = session.get_one(Calendar, pull.calendar_id)
         account = calendar.account
-        compared_at = calendar.full_synced_at
-        everything = full or compared_at is None or calendar.full_wanted
-        compare = compared_at is None or now - compared_at >= pull.settings.reconcile_every
+        way = way_of(calendar, now, pull.settings.reconcile_every, full=full)
         return Target(
             remote=probes.remote_of(calendar),
             calendar_id=calendar.id,
             account_id=account.id,
             freelancer_id=account.freelancer_id,
             generation=calendar.generation,
-            sync_token=None if everything or compare else calendar.sync_token,
-            everything=everything,
+            sync_token=calendar.sync_token if way == "changes" else None,
+            everything=way in ("first", "full"),
             tz=calendar.tz or account.freelancer.tz,
             choices=Choices.of(account),
             sync_every=timedelta(seconds=account.sync_every_seconds),

@@ -30,7 +30,8 @@ from syncd.api.app import create_app
 from syncd.cli.keys import make_key
 from syncd.config import load_config
 from syncd.daemon import open_locks, open_workshop
-from syncd.jobs.account import DUE, Order, WorkReport
+from syncd.jobs.account import WorkReport
+from syncd.jobs.due import DUE, Order
 from syncd.jobs.embedded import work_through
 from syncd.services import Services, open_services
 from syncd.store.models import Account

@@ -26,7 +26,8 @@ from syncd.booking import lifecycle
 from syncd.booking.making import Wish
 from syncd.config import Config, load_config
 from syncd.feed import FeedQuestion
-from syncd.jobs.account import DUE, Order, WorkReport, Workshop, work_account
+from syncd.jobs.account import WorkReport, Workshop, work_account
+from syncd.jobs.due import DUE, Order
 from syncd.locks import ProcessLocks
 from syncd.log import OURS, configure_logging
 from syncd.services import apply_declared, open_services

@@ -25,7 +25,8 @@ from sqlalchemy import select
 from providers import errors, ical
 from providers.model import RemoteCalendar, Window
 from syncd.errors import SyncdError
-from syncd.jobs.account import DUE, Order, work_account
+from syncd.jobs.account import work_account
+from syncd.jobs.due import DUE, Order
 from syncd.locks import ProcessLocks
 from syncd.services import open_services
 from syncd.store import leases, pulls

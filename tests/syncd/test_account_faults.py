@@ -16,7 +16,7 @@ from providers.errors import (
 )
 from providers.memory import MemoryProvider
 from providers.model import Probe, RemoteCalendar
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.services import open_services
 from syncd.store import leases
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 
 
 @pytest.fixture

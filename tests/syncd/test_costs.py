@@ -14,7 +14,8 @@ from syncd.api.answers import Answer
 from syncd.api.idempotency import Sent, perform
 from syncd.booking import lifecycle
 from syncd.booking.making import Wish
-from syncd.jobs.account import Order, work_account
+from syncd.jobs.account import work_account
+from syncd.jobs.due import Order
 from syncd.store import leases, offers
 from syncd.store.models import Booking, IdempotentAnswer
 

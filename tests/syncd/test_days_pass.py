@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.store import leases
 from syncd.sync.pull import Pull, extend_calendar
 

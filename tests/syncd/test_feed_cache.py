@@ -14,7 +14,7 @@ from availability import explain
 from providers.errors import Unavailable
 from syncd.errors import AvailabilityUnknown, BookingError, NotOffered, SlotTaken
 from syncd.feed import Feed, FeedQuestion
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.situation import Situations
 from syncd.store import offers
 from syncd.store.models import LIVE_STATES, Booking

@@ -18,7 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from providers.errors import NotFound, Unavailable
 from providers.memory import MemoryProvider
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.store.models import Calendar, OutboxItem
 
 MANY = int(os.environ.get("SYNCD_HOSTILE", "0"))

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.jobs.embedded import Runner
 from syncd.locks import ProcessLocks
 from syncd.store import leases

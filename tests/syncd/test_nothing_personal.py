@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from providers.errors import Unavailable
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.log import OURS, configure_logging
 
 # Words that nothing else in the system spells, each in another property of an event.

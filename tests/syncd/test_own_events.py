@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from providers.errors import Unavailable
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 
 
 @pytest.fixture

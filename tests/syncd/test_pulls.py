@@ -10,7 +10,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from providers.errors import Unavailable
 from providers.memory import MemoryProvider
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.store.models import Event
 
 WEEKLY = "RRULE:FREQ=WEEKLY;COUNT=3"

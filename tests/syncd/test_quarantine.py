@@ -12,7 +12,7 @@ from providers import memory
 from providers.memory import MemoryProvider
 from providers.model import ChangePage, Connection, RemoteCalendar, Unreadable, Window
 from providers.port import Known
-from syncd.jobs.account import Order
+from syncd.jobs.due import Order
 from syncd.store import leases
 from syncd.sync.pull import Pull, pull_calendar
 
