@@ -52,7 +52,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\b((?:\w*_)?(?:passw(?:or)?d|secret|token|api_?key)s?[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&)}\]]+)",
             r"\1***",
         ),
-        (r"\bsyncd_[0-9a-f]{12}_[\w-]+|\bbkt_[\w-]{16,}|\bgAAAAA[\w-]{16,}=*", GONE),
+        (r"\bsyncd_[0-9a-f]{12}_[\w-]+|\bb[klf]t_[\w-]{16,}|\bgAAAAA[\w-]{16,}=*", GONE),
         (r"(?<![\w.+%!#$&'*^{|}~-])[\w.+%!#$&'*^{|}~-]+?(?:@|%40)[\w-]+(?:\.[\w-]+)*", GONE),
     )
 )
