@@ -40,13 +40,18 @@ _STOP_PATIENCE = 5.0  # seconds
 _PACE = 0.2  # seconds between two looks at what other processes wrote
 
 
-def open_locks(config: Config) -> ProcessLocks:
-    """The process locks of the configured database. Raises ConfigError for one that isn't SQLite."""
+def database_path(config: Config) -> Path:
+    """Where the configured database is. Raises ConfigError for one that isn't SQLite."""
     path = database_file(config)
     if path is None:
         expected = "must be sqlite:///… : PostgreSQL is not supported by this version"
         raise ConfigError(mistakes=[Mistake("daemon.database", expected)])
-    return ProcessLocks(Path(f"{path}.lock"))
+    return Path(path)
+
+
+def open_locks(config: Config) -> ProcessLocks:
+    """The process locks of the configured database. Raises ConfigError for one that isn't SQLite."""
+    return ProcessLocks(Path(f"{database_path(config)}.lock"))
 
 
 def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:

@@ -29,6 +29,7 @@ def demo(
 def run_command(
     config: ConfigPath = DEFAULT,
     once: Annotated[bool, typer.Option("--once", help="One full pass, then exit: for cron and timers.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --once: only say what it would do.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """The daemon, until it is told to stop.
@@ -37,6 +38,13 @@ def run_command(
     """
     from syncd.cli.running import run_forever, run_pass
 
+    if dry_run:
+        if not once:
+            raise typer.BadParameter("--dry-run belongs to --once: the daemon itself has no end to tell of")
+        from syncd.cli.rehearsing import rehearse
+        from syncd.jobs.due import Order
+
+        return rehearse(config, None, Order(insist=True), as_json=as_json)
     return run_pass(config, as_json=as_json) if once else run_forever(config)
 
 
@@ -45,9 +53,15 @@ def sync(
     freelancer: Annotated[str | None, typer.Argument(help="Only this freelancer's accounts.")] = None,
     config: ConfigPath = DEFAULT,
     full: Annotated[bool, typer.Option("--full", help="Pull everything anew, and believe large removals.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be pulled and written.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Pull now."""
+    if dry_run:
+        from syncd.cli.rehearsing import rehearse
+        from syncd.jobs.due import Order
+
+        return rehearse(config, freelancer, Order(everything=True, full=full), as_json=as_json)
     from syncd.cli.running import sync_now
 
     return sync_now(config, freelancer, full=full, as_json=as_json)

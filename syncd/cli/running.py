@@ -9,18 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from syncd.cli.setup import Opened, opened
+from syncd.cli.setup import opened
 from syncd.cli.show import counted, print_json, say
 from syncd.daemon import open_workshop, run_daemon, run_once
-from syncd.errors import ApiError, MassDeletion, exit_code
+from syncd.errors import ApiError, MassDeletion, StoreError, exit_code
 from syncd.jobs.account import WorkReport, Workshop
 from syncd.jobs.due import Order
 from syncd.jobs.embedded import work_through
 from syncd.log import scrub
-from syncd.store.leases import PULLABLE
-from syncd.store.models import Account, Freelancer
+from syncd.store import leases
 
 _PATIENCE = 30.0  # seconds to wait for an account that another worker has
 
@@ -33,30 +32,29 @@ def run_forever(config_path: Path) -> int:
 
 
 def run_pass(config_path: Path, *, as_json: bool) -> int:
-    """One full pass; the exit code tells whether anything failed."""
+    """One full pass; the exit code tells whether anything failed. What another process is at isn't a failure: passes
+    that overlap share the work."""
     with opened(config_path, quiet=False) as installation:
         report = run_once(installation.services, installation.locks)
-    return _tell(report, as_json=as_json)
+    return _tell(report, as_json=as_json, skipped=0)
 
 
 def sync_now(config_path: Path, handle: str | None, *, full: bool, as_json: bool) -> int:
     """Pull every calendar of these accounts now, whatever is due; waits for accounts the daemon is at."""
     with opened(config_path) as installation:
-        accounts = _accounts(installation, handle)
+        with installation.services.store.read() as session:
+            accounts = accounts_of(session, handle)
         with _progress(as_json=as_json) as progress:
             shop = replace(open_workshop(installation.services, installation.locks), progress=progress)
             report = _patiently(shop, accounts, Order(everything=True, full=full))
-    return _tell(report, as_json=as_json)
+    return _tell(report, as_json=as_json, skipped=exit_code(StoreError()))
 
 
-def _accounts(installation: Opened, handle: str | None) -> list[str]:
-    with installation.services.store.read() as session:
-        wanted = select(Account.id).join(Freelancer).where(Account.active, Account.provider.in_(PULLABLE))
-        if handle is not None:
-            if session.scalars(select(Freelancer).where(Freelancer.handle == handle)).one_or_none() is None:
-                raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd status`")
-            wanted = wanted.where(Freelancer.handle == handle)
-        return list(session.scalars(wanted))
+def accounts_of(session: Session, handle: str | None) -> list[str]:
+    """Every account that can be pulled, or those of one freelancer. Raises ApiError."""
+    if handle is not None and not leases.is_known(session, handle):
+        raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd status`")
+    return leases.pullable_accounts(session, handle)
 
 
 def _patiently(shop: Workshop, accounts: list[str], order: Order) -> WorkReport:
@@ -69,8 +67,8 @@ def _patiently(shop: Workshop, accounts: list[str], order: Order) -> WorkReport:
     return report
 
 
-def _tell(report: WorkReport, *, as_json: bool) -> int:
-    """The summary line, and the exit code of the worst that happened."""
+def _tell(report: WorkReport, *, as_json: bool, skipped: int) -> int:
+    """The summary line, and the exit code of the worst that happened; `skipped` is that of another process's work."""
     held_back = [p for p in report.pulls if p.held_back]
     if as_json:
         print_json(_summary(report))
@@ -88,7 +86,7 @@ def _tell(report: WorkReport, *, as_json: bool) -> int:
     codes = [exit_code(error) for _, error in report.failures]
     if held_back:
         codes.append(exit_code(MassDeletion(calendar="", removed=0, total=0)))
-    return max(codes, default=75 if report.skipped else 0)
+    return max(codes, default=skipped if report.skipped else 0)
 
 
 def _summary(report: WorkReport) -> dict[str, object]:

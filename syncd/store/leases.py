@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from syncd.store.models import Account, BookingEvent, Calendar, OutboxItem
+from syncd.store.models import Account, BookingEvent, Calendar, Freelancer, OutboxItem
 
 LEASE = timedelta(minutes=5)
 PULLABLE = ("caldav", "ics", "memory")
@@ -55,6 +55,18 @@ def due_accounts(session: Session, now: datetime, *, insist: bool = False) -> li
         found |= dict.fromkeys(session.scalars(askable.where(Account.id.in_(kind))))
     found |= dict.fromkeys(session.scalars(pullable.where(Account.id.in_(unexpanded))))
     return list(found)
+
+
+def is_known(session: Session, handle: str) -> bool:
+    """Whether there is a freelancer of that handle."""
+    found = select(Freelancer.id).where(Freelancer.handle == handle, ~Freelancer.removed)
+    return session.scalars(found).one_or_none() is not None
+
+
+def pullable_accounts(session: Session, handle: str | None) -> list[str]:
+    """Every active account there is an adapter for, or those of one freelancer."""
+    wanted = select(Account.id).join(Freelancer).where(Account.active, Account.provider.in_(PULLABLE))
+    return list(session.scalars(wanted if handle is None else wanted.where(Freelancer.handle == handle)))
 
 
 def may_ask(account: Account, now: datetime, *, insist: bool = False) -> bool:
