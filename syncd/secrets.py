@@ -1,7 +1,7 @@
 """Seals what is stored, and makes the tokens and keys that others hold.
 
-Decides how secrets are kept at rest, and what a booking token and an API key look like. Refuses to know where sealed
-bytes are stored and what a token allows.
+Decides how secrets are kept at rest, and what API keys and the tokens of bookings, private links and feeds look like.
+Refuses to know where sealed bytes are stored and what a token allows.
 
 The key file holds one key a line (32 bytes, url-safe base64; `#` begins a comment): the first seals, all of them open,
 so that a key is changed by putting a new one on top.
@@ -15,11 +15,13 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Literal, get_args
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -28,7 +30,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from syncd.errors import ConfigError, Mistake
 
 BOOKING_TOKEN_PREFIX = "bkt_"  # noqa: S105 - what tells tokens apart, not one of them
+LINK_TOKEN_PREFIX = "blt_"  # noqa: S105
+FEED_TOKEN_PREFIX = "bft_"  # noqa: S105
 API_KEY_PREFIX = "syncd_"
+
+Use = Literal["booking token", "link token", "bookings feed token", "network address"]
+_USES: tuple[Use, ...] = get_args(Use)
+_LINK_TOKEN = re.compile(rf"{LINK_TOKEN_PREFIX}(.{{1,64}})_(.{{43}})")  # a MAC of 256 bits has 43 characters
 
 _KEY = "daemon.secret_key_file"
 
@@ -39,7 +47,7 @@ class Vault:
 
     path: Path
     _fernet: MultiFernet
-    _token_keys: tuple[bytes, ...]
+    _keys: Mapping[Use, tuple[bytes, ...]]
 
     @classmethod
     def open(cls, path: Path, *, create: bool, new_key: Callable[[], bytes] = Fernet.generate_key) -> Vault:
@@ -51,7 +59,8 @@ class Vault:
         if create and not path.exists():
             _make_key_file(path, new_key())
         keys = _usable_keys(path, _read_key_file(path))
-        return cls(path, MultiFernet([Fernet(key) for key in keys]), tuple(_token_key(key) for key in keys))
+        derived = {use: tuple(_derived_key(key, use) for key in keys) for use in _USES}
+        return cls(path, MultiFernet([Fernet(key) for key in keys]), derived)
 
     def seal(self, secret: bytes | str) -> bytes:
         """Encrypts and signs; text as UTF-8."""
@@ -68,12 +77,42 @@ class Vault:
 
     def booking_token(self, booking_id: str, generation: int) -> str:
         """The token of a booking's client; the same again for the same generation, so that it needn't be stored."""
-        return _booking_token(self._token_keys[0], booking_id, generation)
+        return BOOKING_TOKEN_PREFIX + next(self._macs("booking token", f"{booking_id}.{generation}"))
 
     def is_booking_token(self, token: str, booking_id: str, generation: int) -> bool:
         """Whether a token is this booking's, made with any of the keys; in constant time, whatever is wrong with it."""
-        right = [_booking_token(key, booking_id, generation) for key in self._token_keys]
-        found = [hmac.compare_digest(token.encode(errors="replace"), candidate.encode()) for candidate in right]
+        mac = token.removeprefix(BOOKING_TOKEN_PREFIX)
+        return token != mac and self._is_mac(mac, "booking token", f"{booking_id}.{generation}")
+
+    def link_token(self, link_id: str) -> str:
+        """The token of a private link; it names the link, and is the same again whenever it is asked for."""
+        return f"{LINK_TOKEN_PREFIX}{link_id}_{next(self._macs('link token', link_id))}"
+
+    def link_id(self, token: str) -> str | None:
+        """The id of the link a token was made for, by any of the keys; None for a forged token."""
+        match = _LINK_TOKEN.fullmatch(token)
+        return match[1] if match and self._is_mac(match[2], "link token", match[1]) else None
+
+    def feed_token(self, freelancer_id: str) -> str:
+        """The token of a freelancer's feed of bookings; the same again whenever it is asked for."""
+        return FEED_TOKEN_PREFIX + next(self._macs("bookings feed token", freelancer_id))
+
+    def is_feed_token(self, token: str, freelancer_id: str) -> bool:
+        """Whether a token opens this freelancer's feed of bookings, made with any of the keys; in constant time."""
+        mac = token.removeprefix(FEED_TOKEN_PREFIX)
+        return token != mac and self._is_mac(mac, "bookings feed token", freelancer_id)
+
+    def address_mark(self, address: str) -> str:
+        """What is stored of a network address: enough to know it again, too little to find it out."""
+        return next(self._macs("network address", address))
+
+    def _macs(self, use: Use, text: str) -> Iterator[str]:
+        """What each of the keys makes of a text, the one that seals first."""
+        return (_text(hmac.digest(key, text.encode(), "sha256")) for key in self._keys[use])
+
+    def _is_mac(self, mac: str, use: Use, text: str) -> bool:
+        given = mac.encode(errors="replace")
+        found = [hmac.compare_digest(given, right.encode()) for right in self._macs(use, text)]
         return any(found)
 
 
@@ -94,13 +133,9 @@ def hash_api_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _booking_token(key: bytes, booking_id: str, generation: int) -> str:
-    return BOOKING_TOKEN_PREFIX + _text(hmac.digest(key, f"{booking_id}.{generation}".encode(), "sha256"))
-
-
-def _token_key(key: bytes) -> bytes:
+def _derived_key(key: bytes, use: Use) -> bytes:
     # A key of its own for each use: what a token gives away can't help to open what is sealed (RFC 5869, 3.2).
-    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"syncd booking token")
+    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"syncd {use}".encode())
     return derive.derive(base64.urlsafe_b64decode(key))
 
 

@@ -1,18 +1,27 @@
-"""Who asks: nobody, the holder of an API key, or a booking's client by its token. The actor is the credential."""
+"""Who asks: anyone, the holder of an API key, a booking's client by its token, or whoever a private link was given to.
+
+Decides from the credential alone who someone is, and what of that lets them in. The actor is the credential.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 
 from syncd.booking.lifecycle import Side
+from syncd.booking.links import LinkHolder, check_open, link_holder
 from syncd.errors import ApiError
-from syncd.secrets import BOOKING_TOKEN_PREFIX, Vault, hash_api_key
+from syncd.secrets import BOOKING_TOKEN_PREFIX, FEED_TOKEN_PREFIX, LINK_TOKEN_PREFIX, Vault, hash_api_key
+from syncd.services import Services
 from syncd.store import keys
 from syncd.store.keys import Scope
-from syncd.store.models import Booking
+from syncd.store.models import Booking, Consultation
+from syncd.store.offers import Offer
+
+_TOKENS = (BOOKING_TOKEN_PREFIX, LINK_TOKEN_PREFIX, FEED_TOKEN_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +46,82 @@ def presented(request: Request) -> str:
             raise ApiError("unauthorized", "send the key or token as `Authorization: Bearer …`")
         return credential.strip()
     token = request.query_params.get("token", "") if request.method in ("GET", "HEAD") else ""
-    if token and not token.startswith(BOOKING_TOKEN_PREFIX):
-        raise ApiError("unauthorized", "`?token=` takes a booking's token; send a key as `Authorization: Bearer …`")
+    if token and not token.startswith(_TOKENS):
+        raise ApiError("unauthorized", "`?token=` takes a token; send a key as `Authorization: Bearer …`")
     return token
 
 
 def key_holder(session: Session, credential: str) -> KeyHolder | None:
-    """The key's holder; None without a credential or with a booking's token. Raises ApiError for an unknown key."""
-    if not credential or credential.startswith(BOOKING_TOKEN_PREFIX):
+    """The key's holder; None without a credential or with a token. Raises ApiError for an unknown key."""
+    if not credential or credential.startswith(_TOKENS):
         return None
     key = keys.find_key(session, hash_api_key(credential))
     if key is None:
         raise ApiError("unauthorized", "this key is unknown or revoked")
     return KeyHolder(key.id, key.freelancer_id, frozenset(key.scopes))
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Someone who comes to a freelancer's consultations: with a key, with a private link's token, or with neither."""
+
+    key: KeyHolder | None = None
+    link: LinkHolder | None = None
+
+    def may_see(self, consultation: Consultation) -> bool:
+        """Whether a consultation may be shown: a private one only by its link or for a key with `slots:read`."""
+        if consultation.visibility != "private":
+            return True
+        by_link = self.link is not None and self.link.consultation_id == consultation.id
+        return by_link or self.is_trusted(consultation.freelancer_id)
+
+    def is_trusted(self, freelancer_id: str) -> bool:
+        """Whether private time of a freelancer may be told: to a key with `slots:read`."""
+        return self.key is not None and self.key.may("slots:read", freelancer_id)
+
+
+def visitor_of(session: Session, vault: Vault, credential: str, now: datetime | None = None) -> Visitor:
+    """Who brings a credential. Raises ApiError: 401 for an unknown key or a forged link.
+
+    With `now` also 403 for a link that is revoked, expired or used up; without it such a link is let pass, for requests
+    that may have been answered before.
+    """
+    if not credential.startswith(LINK_TOKEN_PREFIX):
+        return Visitor(key_holder(session, credential))
+    link_id = vault.link_id(credential)
+    link = link_holder(session, link_id) if link_id else None
+    if link is None:
+        raise ApiError("unauthorized", "this link is unknown")
+    if now is not None:
+        check_open(session, link.link_id, now)
+    return Visitor(link=link)
+
+
+def admit(session: Session, visitor: Visitor, offer: Offer, now: datetime) -> None:
+    """Let a visitor in to book a consultation, as far as its visibility and a link decide it.
+
+    Raises ApiError: 401 for another's link, and for a private consultation with neither link nor key; 403 for a link
+    that is revoked, expired or used up. Asked again under the write lock, it decides races for a link's last use. What
+    a key may do is asked elsewhere.
+    """
+    consultation = offer.consultation
+    if visitor.link is not None:
+        if visitor.link.consultation_id != consultation.id:
+            raise ApiError("unauthorized", "this link is not this consultation's")
+        check_open(session, visitor.link.link_id, now)
+    elif visitor.key is None and consultation.visibility == "private":
+        raise ApiError("unauthorized", "this consultation is private: it needs a link or a key")
+
+
+def may_look(session: Session, request: Request, offer: Offer) -> Visitor:
+    """Who looks at a consultation's times. Raises ApiError as `visitor_of` and `admit` do, and 403 for a key that lacks
+    the scope `slots:read` where the consultation is private."""
+    services: Services = request.app.state.services
+    visitor = visitor_of(session, services.vault, presented(request))
+    admit(session, visitor, offer, services.clock())
+    if not visitor.may_see(offer.consultation):
+        raise ApiError("forbidden", "this key lacks the scope slots:read for this freelancer")
+    return visitor
 
 
 @dataclass(frozen=True, slots=True)

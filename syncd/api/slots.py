@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from availability import ZoneError, zones
 from syncd.api.answers import Answer
-from syncd.api.credentials import KeyHolder, caller_of, key_holder, presented
+from syncd.api.credentials import caller_of, may_look, presented
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.slots import Explanation, SlotsAnswer
 from syncd.booking.judging import reasons_against
@@ -94,10 +94,10 @@ def _list(
         check_movable(moved, now)
         question = _question(asked, offer, moved)
         return services.feed.detailed(session, offer, question, now, with_calendars=caller.is_trusted, moved=moved)
-    holder = key_holder(session, presented(request))
-    offer = _visible(_offer(session, name), holder)
+    offer = _offer(session, name)
+    visitor = may_look(session, request, offer)
     question = _question(asked, offer, None)
-    if holder and holder.may("slots:read", offer.freelancer.id):
+    if visitor.is_trusted(offer.freelancer.id):
         return services.feed.detailed(session, offer, question, now, with_calendars=True)
     return services.feed.answer(session, offer, question, now)
 
@@ -117,13 +117,13 @@ def explain_slot(
     """Why a start is or is not offered: every reason, private ones only for a key."""
     services: Services = request.app.state.services
     with services.store.read() as session:
-        holder = key_holder(session, presented(request))
-        offer = _visible(_offer(session, (handle, slug)), holder)
+        offer = _offer(session, (handle, slug))
+        visitor = may_look(session, request, offer)
         start_at = parse_instant(at, "at")
         duration = duration_of(offer, duration_minutes, pointer="query:duration_minutes")
         situation = services.situations.load(session, offer, services.clock()).situation
     reasons = reasons_against(situation, duration * 60, start_at)
-    trusted = holder is not None and holder.may("slots:read", offer.freelancer.id)
+    trusted = visitor.is_trusted(offer.freelancer.id)
     shown = reasons_json(visible_reasons(reasons, trusted=trusted), offer.freelancer.tz)
     return Answer.of(200, {"bookable": not shown, "reasons": shown}).response(request)
 
@@ -132,16 +132,6 @@ def _offer(session: Session, name: tuple[str, str]) -> Offer:
     offer = offers.find_offer(session, *name)
     if offer is None:
         raise ApiError("not-found", f"there is no consultation {name[0]}/{name[1]}")
-    return offer
-
-
-def _visible(offer: Offer, holder: KeyHolder | None) -> Offer:
-    """A private consultation is for the holders of a key (links come later)."""
-    if offer.consultation.visibility == "private":
-        if holder is None:
-            raise ApiError("unauthorized", "this consultation is private: it needs a key")
-        if not holder.may("slots:read", offer.freelancer.id):
-            raise ApiError("forbidden", "this key lacks the scope slots:read for this freelancer")
     return offer
 
 
