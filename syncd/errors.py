@@ -173,6 +173,12 @@ class ApiError(Exception):
         super().__init__(self.detail)
 
 
+def invalid(pointer: str, detail: str) -> ApiError:
+    """The error of one member of a request's body, by its JSON pointer (RFC 6901)."""
+    found = {"pointer": pointer, "code": "value_error", "detail": detail}
+    return ApiError("invalid-request", detail, errors=[found])
+
+
 # A class stands for its leaves; what never reaches HTTP has None.
 EXIT_CODES: Mapping[type[Exception], int] = {
     ConfigError: 78,
