@@ -75,12 +75,15 @@ def slots(
     until: Annotated[str | None, typer.Option("--to", help="The last day.")] = None,
     tz: Annotated[str | None, typer.Option("--tz", help="Show times in this zone.")] = None,
     duration: Annotated[int | None, typer.Option("--duration", help="Minutes.")] = None,
+    week: Annotated[
+        bool | None, typer.Option("--week/--no-week", help="A picture of the days; by default on a terminal.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """The slots a client can book now."""
     from syncd.cli.looking import SlotsWish, show_slots
 
-    return show_slots(config, SlotsWish(offer, since, until, tz, duration), as_json=as_json)
+    return show_slots(config, SlotsWish(offer, since, until, tz, duration, week), as_json=as_json)
 
 
 @app.command()

@@ -16,11 +16,13 @@ from availability import ZoneError, zones
 from syncd.booking.judging import reasons_against
 from syncd.booking.reasons import reasons_json
 from syncd.cli.setup import opened
-from syncd.cli.show import print_json, print_table, say, ways_of
+from syncd.cli.show import console, print_json, print_table, say, ways_of
+from syncd.cli.week import Layers, layers_json, layers_of, picture, rows_of
 from syncd.errors import ApiError
 from syncd.feed import FeedQuestion
 from syncd.instants import FIRST_YEAR, LAST_YEAR
 from syncd.questions import duration_of, window_of
+from syncd.services import Services
 from syncd.store import offers
 from syncd.store.offers import Offer
 from syncd.store.overview import overview
@@ -52,6 +54,7 @@ class SlotsWish:
     until: str | None
     tz: str | None
     duration: int | None
+    week: bool | None = None  # a picture of the days; None: on a terminal
 
 
 def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
@@ -59,26 +62,45 @@ def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
     with opened(config_path) as installation, installation.services.store.read() as session:
         services = installation.services
         offer = find(session, wish.offer)
-        tz = _zone(wish.tz or offer.freelancer.tz)
         now = services.clock()
-        today = now.astimezone(ZoneInfo(tz)).date()
-        since = wish.since or today.isoformat()
-        until = wish.until or (_day(since) + timedelta(days=6)).isoformat()
-        question = FeedQuestion(*window_of(since, until, tz), duration_of(offer, wish.duration), tz)
-        answer = json.loads(
-            services.feed.detailed(session, offer, question, services.clock(), with_calendars=True).body
-        )
+        tz = _zone(wish.tz or offer.freelancer.tz)
+        question, days = _question(offer, wish, tz, now)
+        answer = json.loads(services.feed.detailed(session, offer, question, now, with_calendars=True).body)
+        layers = _layers(services, session, offer, question, now)
     if as_json:
-        print_json(answer)
-    else:
-        _print_days(answer, offer)
+        print_json({**answer, "week": layers_json(layers, tz)} if wish.week else answer)
+        return 0
+    _print_days(answer, offer)
+    screen = console()
+    if wish.week or (wish.week is None and screen.is_terminal):
+        ascii_only = screen.options.ascii_only
+        for line in picture(list(rows_of(layers, days, tz)), screen.width, ascii_only=ascii_only):
+            screen.print(line)
     return 0
 
 
+def _question(offer: Offer, wish: SlotsWish, tz: str, now: datetime) -> tuple[FeedQuestion, list[date]]:
+    """What is asked of the feed, and the days that it is about. Raises ApiError."""
+    first = _day(wish.since) if wish.since else now.astimezone(ZoneInfo(tz)).date()
+    last = _day(wish.until) if wish.until else first + timedelta(days=6)
+    window = window_of(first.isoformat(), last.isoformat(), tz)
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return FeedQuestion(*window, duration_of(offer, wish.duration), tz), days
+
+
+def _layers(services: Services, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> Layers:
+    situation = services.situations.load(session, offer, now).situation
+    window = question.start_at, question.end_at
+    live = offers.live_bookings(session, offer.freelancer.id, question.start_at)
+    standing = [b for b in live if b.state not in ("held", "pending") or b.overdue_at is None or b.overdue_at > now]
+    return layers_of(situation, standing, question.duration_minutes, window)
+
+
 def _print_days(answer: Mapping[str, Any], offer: Offer) -> None:
-    say(f"{offer.consultation.title}, {answer['duration_minutes']} minutes, times in {answer['time_zone']}")
+    tell = console().print  # breaks lines between words
+    tell(f"{offer.consultation.title}, {answer['duration_minutes']} minutes, times in {answer['time_zone']}")
     if not answer["slots"]:
-        say("No slot in these days. `syncd explain` says why a time isn't offered.")
+        tell("No slot in these days. `syncd explain` says why a time isn't offered.")
         return
     rows = [
         (_day(day).strftime("%a %d %b %Y"), "  ".join(slot["start"][11:16] for slot in slots))
