@@ -37,14 +37,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, to_std
     table = Table(*columns, box=box.SIMPLE, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))
-    console().print(table)
+    console(to_stderr=to_stderr).print(table)
 
 
-def console() -> Console:
+def console(*, to_stderr: bool = False) -> Console:
     """Where people read: with colours on a terminal, unless NO_COLOR is set."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, markup=False)
+    return Console(highlight=False, emoji=False, markup=False, stderr=to_stderr)
 
 
 _PULLS_BY = {
