@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from syncd.instants import read_instant
 
 Side = Literal["client", "freelancer"]
 
+_LARGEST_METADATA, _DEEPEST_METADATA = 8 * 1024, 20
 _EMAIL = re.compile(r"[^@\s<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 
 
@@ -48,10 +50,30 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _metadata(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except RecursionError:
+        raise ValueError("must not be nested that deep") from None
+    except ValueError:  # what is no number in JSON, and halves of surrogate pairs
+        raise ValueError("must hold JSON values only") from None
+    if size > _LARGEST_METADATA:
+        raise ValueError(f"must have at most {_LARGEST_METADATA} bytes as JSON")
+    if _depth(value) > _DEEPEST_METADATA:
+        raise ValueError(f"must be nested at most {_DEEPEST_METADATA} levels deep")
+    return value
+
+
+def _depth(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 ZoneName = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_printable)]
+Metadata = Annotated[dict[Line, Any], Field(max_length=50), AfterValidator(_metadata)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_email)]
 
 
