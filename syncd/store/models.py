@@ -296,15 +296,17 @@ class Booking(Base):
     outcome: Mapped[dict[str, Any] | None]
     cancel_reason: Mapped[str | None]
     decided: Mapped[dict[str, Any] | None]  # a person's outcome, kept beside the rule's
-    attendance: Mapped[list[Any]] = mapped_column(default=list)  # [{"who", "joined_at"}]
+    attendance: Mapped[list[Any]] = mapped_column(default=list)  # [{"who", "joined_at", "by"}]
     reports: Mapped[list[Any]] = mapped_column(default=list)  # no-shows: [{"absent", "by", "note", "at"}]
-    documents: Mapped[list[Any]] = mapped_column(default=list)  # what became of those owed
-    dispute: Mapped[dict[str, Any] | None]
+    documents: Mapped[list[Any]] = mapped_column(default=list)  # [{"name", "delivered_at", "waived_at"}]
+    approved_at: Mapped[datetime | None]  # when the client said that nothing more is owed, having waived documents
+    dispute: Mapped[dict[str, Any] | None]  # {"text", "at"}
     hold_expires_at: Mapped[datetime | None]
     held_from: Mapped[str | None]  # a keyed hash of the network address that took a hold without a key
     overdue_at: Mapped[datetime | None]  # when time alone ends this state: a hold, a wait for approval, a consultation
     link_id: Mapped[str | None]  # the private link it came by; SQLite adds no foreign key without a rebuild
     extension_of: Mapped[str | None] = mapped_column(ForeignKey("bookings.id"))
+    paid_by: Mapped[str | None]  # an extension's: "consultation" or "hourly_contract"
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

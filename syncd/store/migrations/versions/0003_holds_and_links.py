@@ -56,10 +56,12 @@ def _of_bookings() -> list[sa.Column[object]]:
         sa.Column("attendance", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("reports", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("documents", sa.JSON(), nullable=False, server_default="[]"),
+        sa.Column("approved_at", Instant(), nullable=True),
         sa.Column("dispute", sa.JSON(), nullable=True),
         sa.Column("held_from", sa.String(), nullable=True),
         sa.Column("overdue_at", Instant(), nullable=True),
         sa.Column("link_id", sa.String(), nullable=True),
+        sa.Column("paid_by", sa.String(), nullable=True),
     ]
 
 
