@@ -1,4 +1,4 @@
-"""Puts the HTTP edge together: routers, problem handlers, request ids, bounds."""
+"""Puts the HTTP edge together: routers, problem handlers, and around them request ids, CORS, rate limits, bounds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from syncd.api import bookings, calendars, problems, slots
 from syncd.api.answers import Answer
+from syncd.api.cors import Cors
+from syncd.api.limits import RateLimits
 from syncd.api.schemas.common import Health, Problem
 from syncd.errors import PROBLEM_TYPES, ApiError, SyncdError
 from syncd.services import Services
@@ -41,9 +44,8 @@ def create_app(services: Services) -> FastAPI:
         responses={500: {"model": Problem}},
     )
     app.state.services = services
-    app.include_router(slots.router)
-    app.include_router(bookings.router)
-    app.include_router(calendars.router)
+    for noun in (slots, bookings, calendars):
+        app.include_router(noun.router, responses={429: {"model": Problem}})
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(
         "/readyz",
@@ -59,6 +61,10 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(Exception, problems.on_bug)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Bounds)
+    app.add_middleware(RateLimits, services=services)
+    # FastAPI's own answer to a bug comes from outside of everything: without the headers that all others have.
+    app.add_middleware(ServerErrorMiddleware, handler=problems.on_bug)
+    app.add_middleware(Cors, services=services)
     app.add_middleware(RequestIds)
     for answer in _documented_problems(app.openapi()):
         answer["content"] = {"application/problem+json": answer["content"]["application/json"]}

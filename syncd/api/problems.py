@@ -141,6 +141,4 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 async def on_bug(request: Request, error: Exception) -> Response:
     """FastAPI's handler for what nobody foresaw: said plainly, without its text."""
     kind = ProblemType("internal-error", 500, "The daemon failed")
-    answer = problem(kind, "this is a fault of the daemon; its log has the request id")
-    # Only this handler runs outside the middleware that gives every other answer its header.
-    return answer.response(request, {"X-Request-Id": str(request.scope.get("request_id", ""))})
+    return problem(kind, "this is a fault of the daemon; its log has the request id").response(request)

@@ -42,6 +42,9 @@ CONFIG = """
 [daemon]
 public_url = "https://book.example"
 stale_after = "30m"
+[server]
+cors_origins = ["https://ada.example"]
+rate_limits = { feed = "1000000/minute", booking = "1000000/minute" }
 
 [freelancers.ada]
 name = "Ada Lovelace"
@@ -307,7 +310,8 @@ def _fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
 def _served(services: Services) -> Iterator[str]:
     """Serve an installation on a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(services), log_config=None, access_log=False, lifespan="off")
+        app = create_app(services)
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
