@@ -1,13 +1,71 @@
-"""Bookings as rows: found, written, and refused by the database where two live ones would overlap."""
+"""Bookings as rows: found, listed, written, and refused by the database where two live ones would overlap."""
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from providers.model import RemoteCalendar
-from syncd.store.models import Account, Booking, BookingEvent, Calendar, Freelancer, OutboxItem
+from syncd.store.models import Account, Booking, BookingEvent, Calendar, Consultation, Freelancer, OutboxItem
+from syncd.store.pages import Page, Place, page_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which bookings a list shows; what is left out doesn't matter.
+
+    `start_at` and `end_at` bound the start, half-open. `freelancer_id` is whose bookings may be seen at all, `freelancer`
+    the handle asked for. `consultation` is "slug" or "handle/slug", `client` an e-mail address, `updated_since` inclusive.
+    """
+
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    states: tuple[str, ...] = ()
+    freelancer_id: str | None = None
+    freelancer: str | None = None
+    consultation: str | None = None
+    client: str | None = None
+    updated_since: datetime | None = None
+
+
+def list_bookings(session: Session, wanted: Wanted, *, limit: int, after: Place | None = None) -> Page[Booking]:
+    """A page of bookings with all that shows them: by their last change with `updated_since`, else by their start."""
+    chosen = (
+        select(Booking)
+        .join(Booking.freelancer)
+        .join(Booking.consultation)
+        .options(contains_eager(Booking.freelancer), contains_eager(Booking.consultation), joinedload(Booking.event))
+        .where(*_conditions(wanted))
+    )
+    at = Booking.starts_at if wanted.updated_since is None else Booking.updated_at
+    return page_of(session, chosen, (at, Booking.id), limit=limit, after=after)
+
+
+def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    if wanted.start_at:
+        yield Booking.starts_at >= wanted.start_at
+    if wanted.end_at:
+        yield Booking.starts_at < wanted.end_at
+    if wanted.states:
+        yield Booking.state.in_(wanted.states)
+    if wanted.freelancer_id:
+        yield Booking.freelancer_id == wanted.freelancer_id
+    if wanted.freelancer:
+        yield Freelancer.handle == wanted.freelancer
+    if wanted.consultation:
+        handle, _, slug = wanted.consultation.rpartition("/")
+        yield Consultation.slug == slug
+        if handle:
+            yield Freelancer.handle == handle
+    if wanted.client:
+        yield Booking.client_address == wanted.client.strip().lower()
+    if wanted.updated_since:
+        yield Booking.updated_at >= wanted.updated_since
 
 
 def target_of(session: Session, freelancer_id: str, named: str) -> Calendar | None:
