@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 
-from syncd.api import bookings, calendars, problems, slots
+from syncd.api import booking_list, bookings, calendars, links, problems, slots
 from syncd.api.answers import Answer
 from syncd.api.cors import Cors
 from syncd.api.limits import RateLimits
@@ -44,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
         responses={500: {"model": Problem}},
     )
     app.state.services = services
-    for noun in (slots, bookings, calendars):
+    for noun in (booking_list, links, slots, bookings, calendars):
         app.include_router(noun.router, responses={429: {"model": Problem}})
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(

@@ -44,7 +44,7 @@ def create_link(
 ) -> Response:
     """Make a link by which a consultation is booked from a browser, whatever its visibility; once unless said else."""
     services: Services = request.app.state.services
-    credential, terms = presented(request), _terms(wanted or NewLink())
+    credential, terms = presented(request), _terms(wanted or NewLink(metadata={}))
     with services.store.read() as session:
         _desk(services, session, credential, (handle, slug), "bookings:write")
 

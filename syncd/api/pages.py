@@ -43,6 +43,4 @@ def page_answer(data: Sequence[Mapping[str, object]], next_cursor: str | None) -
 
 
 def _bad_cursor() -> ApiError:
-    return wrong(
-        "cursor", "is no cursor of this list: send the `next_cursor` of the page before, with the same filters"
-    )
+    return wrong("cursor", "must be the `next_cursor` of the page before, with the same filters")

@@ -19,8 +19,9 @@ from syncd.store.pages import Page, Place, page_of
 class Wanted:
     """Which bookings a list shows; what is left out doesn't matter.
 
-    `start_at` and `end_at` bound the start, half-open. `freelancer_id` is whose bookings may be seen at all, `freelancer`
-    the handle asked for. `consultation` is "slug" or "handle/slug", `client` an e-mail address, `updated_since` inclusive.
+    `start_at` and `end_at` bound the start, half-open. `freelancer_id` is whose bookings may be seen at all,
+    `freelancer` the handle asked for. `consultation` is "slug" or "handle/slug", `client` an e-mail address;
+    `updated_since` is inclusive.
     """
 
     start_at: datetime | None = None

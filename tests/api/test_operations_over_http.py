@@ -50,7 +50,7 @@ def test_the_document_is_openapi_with_stable_operations(house):
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }
-    assert operations == {
+    of_the_first_day = {
         ("GET", "/v1/{handle}/{slug}/slots"): "list_slots",
         ("GET", "/v1/{handle}/{slug}/slots/explain"): "explain_slot",
         ("POST", "/v1/{handle}/{slug}/bookings"): "create_booking",
@@ -61,6 +61,7 @@ def test_the_document_is_openapi_with_stable_operations(house):
         ("GET", "/healthz"): "healthz",
         ("GET", "/readyz"): "readyz",
     }
+    assert of_the_first_day.items() <= operations.items()
 
 
 def test_every_reference_of_the_document_leads_somewhere_and_every_failure_is_a_problem(house):
