@@ -109,8 +109,13 @@ def _whole_minutes(seconds: int) -> int:
     return seconds
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may name an account or a schedule."""
+    return len(text) <= 63 and _WORDS.fullmatch(text) is not None
+
+
 def _word(reserved: frozenset[str], text: str) -> str:
-    if not _WORDS.fullmatch(text) or len(text) > 63:
+    if not is_name(text):
         raise wrong('lower-case words with dashes, such as "ada-lovelace", of 63 characters at most')
     if text in reserved:
         raise wrong("another word: this one is reserved, it would shadow a path")

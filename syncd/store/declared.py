@@ -1,12 +1,13 @@
 """Brings what the configuration file declares into the store (semantics 28).
 
-What the file declares is written as the file says; what has left it is deactivated and its bookings kept. Accounts
-that `connect` added stay. Raises nothing of its own: the configuration was checked when it was loaded.
+What the file declares is written as the file says, also what the API or `connect` made before under that name; what
+has left it is deactivated, its bookings kept, and from then on managed like all that was never in it. Everything else
+stays as it is. Raises nothing of its own: the configuration was checked when it was loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +20,7 @@ from syncd.secrets import Vault
 from syncd.store import pulls
 from syncd.store.access import Access, access_of, renew_access
 from syncd.store.models import Account, Consultation, Freelancer, ScheduleRow
-
-_MINUTE = 60
+from syncd.store.settings import fill_consultation, fill_freelancer, fill_schedule, read_again, reading_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +60,22 @@ def _apply_freelancers(applying: Applying) -> None:
         _apply_freelancer(applying, row, freelancer)
     for handle, row in rows.items():
         if row.declared and handle not in config.freelancers:
-            row.active = False
+            _let_go(row)
+
+
+def _let_go(row: Freelancer) -> None:
+    """Deactivate a freelancer who left the file; the accounts go on, so that what is owed to calendars is written."""
+    row.active = row.declared = False
+    for one in (*row.schedules, *row.consultations, *row.accounts):
+        one.declared = False
 
 
 def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
-    before = (row.tz, row.email, row.addresses)
-    row.name, row.email, row.tz = freelancer.name, freelancer.email, freelancer.time_zone
-    row.addresses = list(freelancer.addresses)
-    row.active, row.profile, row.declared = freelancer.active, freelancer.profile, True
-    row.daily_limit, row.weekly_limit = freelancer.daily_limit, freelancer.weekly_limit
-    row.blocked_clients = list(freelancer.blocked_clients)
-    row.on_calendar_change = freelancer.on_calendar_change.model_dump()
-    row.remind_before_minutes = [length // _MINUTE for length in freelancer.remind_before]
-    row.proposals_expire_minutes = freelancer.proposals_expire // _MINUTE
-    row.invite = applying.config.invite(freelancer)
+    fill_freelancer(row, freelancer, applying.config.invite(freelancer), applying.now)
+    row.declared = True
     _apply_schedules(row, freelancer)
     _apply_consultations(row, freelancer)
     _apply_accounts(applying, row, freelancer)
-    if before != (row.tz, row.email, row.addresses):
-        _read_again(row.accounts, applying.now)  # all-day events and one's own participation depend on them
     for account in row.accounts:
         for calendar in account.calendars:
             if calendar.expanded_until_at is not None and calendar.expanded_until_at < applying.busy_until_at:
@@ -92,14 +89,13 @@ def _apply_schedules(row: Freelancer, freelancer: declared.Freelancer) -> None:
         if kept is None:
             kept = ScheduleRow(id=new_id("sch"), name=name)
             row.schedules.append(kept)
-        kept.tz = schedule.time_zone or freelancer.time_zone
-        kept.hours = {day: list(ranges) for day, ranges in dict(schedule.hours).items() if ranges}
-        kept.on = {dates: list(ranges) for dates, ranges in schedule.on.items()}
+        fill_schedule(kept, schedule, freelancer.time_zone)
         kept.declared = True
-    used = {consultation.schedule for consultation in freelancer.consultations.values()}
+    used = {c.schedule for c in row.consultations if c.slug not in freelancer.consultations and not c.removed}
     for name, gone in schedules.items():
         if gone.declared and name not in used:
             row.schedules.remove(gone)
+        gone.declared = False
 
 
 def _apply_consultations(row: Freelancer, freelancer: declared.Freelancer) -> None:
@@ -109,27 +105,11 @@ def _apply_consultations(row: Freelancer, freelancer: declared.Freelancer) -> No
         if kept is None:
             kept = Consultation(id=new_id("con"), slug=slug)
             row.consultations.append(kept)
-        _fill_consultation(kept, consultation)
+        fill_consultation(kept, consultation)
+        kept.declared = True
     for gone in rows.values():
         if gone.declared:
-            gone.active = False
-
-
-def _fill_consultation(row: Consultation, consultation: declared.Consultation) -> None:
-    for name in ("title", "description", "active", "visibility", "schedule", "target", "confirmation", "location"):
-        setattr(row, name, getattr(consultation, name))
-    for name in ("daily_limit", "weekly_limit", "per_client_limit", "reschedule_keeps_deadline", "instant"):
-        setattr(row, name, getattr(consultation, name))
-    for name in (
-        *("increment", "minimum_notice", "horizon", "buffer_before", "buffer_after", "approve_within", "hold_max"),
-        *("documents_due", "cancellation_notice", "late_after", "complete_after"),
-    ):
-        setattr(row, f"{name}_minutes", getattr(consultation, name) // _MINUTE)
-    row.durations_minutes = [length // _MINUTE for length in consultation.durations]
-    row.blocks, row.documents = list(consultation.blocks), list(consultation.documents)
-    row.price = consultation.price.model_dump() if consultation.price else None
-    row.questions = [question.model_dump() for question in consultation.questions]
-    row.declared = True
+            gone.active = gone.declared = False
 
 
 def _apply_accounts(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
@@ -140,13 +120,17 @@ def _apply_accounts(applying: Applying, row: Freelancer, freelancer: declared.Fr
             kept = Account(id=new_id("acc"), name=name, created_at=applying.now, missing=[], state="ok", attempts=0)
             row.accounts.append(kept)
         _fill_account(applying, kept, account)
-    for gone in rows.values():
-        if gone.declared:
-            gone.active = False
+    claimed = any(account.target for account in freelancer.accounts.values())
+    for other in rows.values():
+        if other.declared:
+            other.active = other.declared = False
+        elif other.active:
+            other.target = "" if claimed else other.target  # a freelancer has one target, and the file's comes first
+            applying.choose(other, applying.now)  # the file's consultations may name its calendars
 
 
 def _fill_account(applying: Applying, row: Account, account: declared.Account) -> None:
-    before = _meaning(row)
+    before = reading_of(row)
     row.provider, row.auth, row.ca_file = account.provider, account.auth, account.ca_file
     _set_access(applying, row, account)
     row.blocks, row.target = list(account.blocks), account.target
@@ -155,24 +139,12 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
     row.sync_every_seconds = applying.config.sync_every(account.provider, account.sync_every)
     row.allow_private = applying.config.allows_private(account)
     row.active = row.declared = True
-    if before is not None and before != _meaning(row):
-        _read_again([row], applying.now)
+    if before is not None and before != reading_of(row):
+        read_again([row], applying.now)
     chosen = {c.remote_id for c in row.calendars if c.target}
     applying.choose(row, applying.now)
     if chosen != {c.remote_id for c in row.calendars if c.target}:
         row.next_list_at = applying.now  # gives promised events their calendar
-
-
-def _read_again(accounts: Iterable[Account], now: datetime) -> None:
-    """What is known was understood otherwise: it isn't relied on until it is read anew."""
-    for account in accounts:
-        for calendar in account.calendars:
-            calendar.full_wanted, calendar.next_pull_at, calendar.expanded_until_at = True, now, None
-
-
-def _meaning(row: Account) -> tuple[str, str, str] | None:
-    """What decides which events block: when it changes, all are read again."""
-    return (row.tentative, row.unanswered, row.working_elsewhere) if row.calendars else None
 
 
 def _set_access(applying: Applying, row: Account, account: declared.Account) -> None:

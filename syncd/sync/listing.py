@@ -101,5 +101,5 @@ def choose(account: Account, now: datetime) -> None:
 
 def _named_by_consultations(account: Account) -> list[str]:
     """Calendars of this account that a consultation names as "account/calendar"."""
-    names = [n for c in account.freelancer.consultations for n in (*c.blocks, c.target)]
+    names = [n for c in account.freelancer.consultations if not c.removed for n in (*c.blocks, c.target)]
     return [calendar for owner, _, calendar in (n.partition("/") for n in names) if owner == account.name]
