@@ -41,6 +41,11 @@ def window_of(start: str, end: str, tz: str) -> tuple[datetime, datetime]:
     return start_at, end_at
 
 
+def day_of(text: str, name: str, tz: str) -> tuple[datetime, datetime]:
+    """A date as the half-open window of its instants in a zone. Raises ApiError that names `name`."""
+    return _day(_date(text, name), tz)
+
+
 def _date(text: str, name: str) -> date:
     try:
         return read_date(text)

@@ -17,7 +17,7 @@ from syncd.api.views import booking_json
 from syncd.booking.states import State
 from syncd.errors import ApiError
 from syncd.instants import is_date
-from syncd.questions import parse_instant, window_of, wrong
+from syncd.questions import day_of, parse_instant, wrong
 from syncd.services import Services
 from syncd.store.bookings import Wanted, list_bookings
 from syncd.store.models import Freelancer
@@ -81,7 +81,7 @@ def _bound(text: str | None, name: str, tz: str) -> datetime | None:
         return None
     if not is_date(text):
         return parse_instant(text, name)
-    begins_at, ends_at = window_of(text, text, tz)
+    begins_at, ends_at = day_of(text, name, tz)
     return begins_at if name == "start" else ends_at
 
 
