@@ -8,7 +8,7 @@ from syncd.errors import WrongState
 
 State = Literal["held", "pending", "confirmed", "expired", "declined", "cancelled", "completed", "no_show"]
 Before = Literal["prolong", "release", "request", "confirm", "expire", "approve", "decline"]
-After = Literal["reschedule", "cancel", "extend", "complete", "no_show"]
+After = Literal["reschedule", "cancel", "extend", "attendance", "complete", "no_show", "documents", "dispute"]
 Action = Before | After
 
 TRANSITIONS: dict[tuple[str, Action], State] = {
@@ -28,7 +28,17 @@ TRANSITIONS: dict[tuple[str, Action], State] = {
     ("confirmed", "extend"): "confirmed",
     ("confirmed", "complete"): "completed",
     ("confirmed", "no_show"): "no_show",
+    ("confirmed", "attendance"): "confirmed",
+    ("confirmed", "documents"): "confirmed",
+    ("completed", "complete"): "completed",
     ("completed", "no_show"): "no_show",
+    ("completed", "attendance"): "completed",
+    ("completed", "documents"): "completed",
+    ("completed", "dispute"): "completed",
+    ("no_show", "no_show"): "no_show",
+    ("no_show", "attendance"): "no_show",
+    ("no_show", "documents"): "no_show",
+    ("no_show", "dispute"): "no_show",
 }
 
 _PAST: dict[Action, str] = {
@@ -42,8 +52,11 @@ _PAST: dict[Action, str] = {
     "reschedule": "rescheduled",
     "cancel": "cancelled",
     "extend": "extended",
+    "attendance": "attended",
     "complete": "completed",
     "no_show": "reported as a no-show",
+    "documents": "followed by documents",
+    "dispute": "disputed",
 }
 
 
