@@ -66,8 +66,12 @@ def _apply_freelancers(applying: Applying) -> None:
 def _let_go(row: Freelancer) -> None:
     """Deactivate a freelancer who left the file; the accounts go on, so that what is owed to calendars is written."""
     row.active = row.declared = False
-    for one in (*row.schedules, *row.consultations, *row.accounts):
-        one.declared = False
+    for schedule in row.schedules:
+        schedule.declared = False
+    for consultation in row.consultations:
+        consultation.declared = False
+    for account in row.accounts:
+        account.declared = False
 
 
 def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
