@@ -8,6 +8,7 @@ waits until the same deadline at most. Refuses to know HTTP.
 from __future__ import annotations
 
 import io
+import math
 import socket
 import time
 from collections.abc import Iterator
@@ -30,9 +31,10 @@ _HEADERS = 1024 * 1024  # room for status lines, headers, chunk sizes and traile
 
 @dataclass(slots=True)
 class Terms:
-    """On which terms one thread's requests are made: `begin` says them anew for each."""
+    """On which terms one thread's requests are made: `begin` says them anew for each, until `until`."""
 
     allow_private: bool = False
+    until: float = math.inf
     host: str = ""
     seconds: float = 0.0
     deadline: float = 0.0
@@ -40,15 +42,20 @@ class Terms:
     kept: bool = False  # the request goes out on a connection kept from an earlier one, and nothing came back yet
 
     def begin(self, host: str, seconds: float, size: int) -> None:
-        """Start the clock of a request to `host` whose answer may take `seconds` and `size` bytes."""
-        self.host, self.seconds, self.bytes_left = host, seconds, size + _HEADERS
-        self.deadline, self.kept = time.monotonic() + seconds, True
+        """Start the clock of a request to `host` whose answer may take `seconds` and `size` bytes.
+
+        Raises `Unavailable` where it is too late for any request.
+        """
+        now = time.monotonic()
+        self.host, self.seconds, self.bytes_left = host, max(0.0, min(seconds, self.until - now)), size + _HEADERS
+        self.deadline, self.kept = now + self.seconds, True
+        self.left()
 
     def left(self) -> float:
         """Return the seconds that are left; raise `Unavailable` if there are none."""
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise Unavailable(f"{self.host} took more than {self.seconds:g} s to answer")
+            raise Unavailable(f"{self.host} took more than {self.seconds:.3g} s to answer")
         return left
 
     def count(self, size: int) -> None:

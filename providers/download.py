@@ -90,6 +90,7 @@ class Remote:
             allow_private=there.allow_private,
             ca_file=there.ca_file,
             limits=LIMITS,
+            patience=there.patience,
         )
         agent = _AS_BROWSER if self.name in _BROWSERS_ONLY else _AGENT
         self._session.headers.update({"User-Agent": agent, "Accept": "text/calendar, */*;q=0.5"})

@@ -134,12 +134,17 @@ class IcsFeedProvider:
             yield from _pages(content, known() if known is not None else None)
 
     def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]:
-        """Read the feed; it tells all it holds, whatever the window."""
+        """Read the feed, whatever the window; of what was pulled it tells what isn't so any more. One request."""
         return [self._look(calendar) for calendar in calendars]
 
     def _look(self, calendar: RemoteCalendar) -> Glance:
         _check(calendar)
-        resources = self._now().resources.values()
+        seen = _last_seen(calendar)
+        content = self._now() if seen is None else self._unless(seen.version)
+        if content is None:
+            return Glance(CALENDAR, (), ())
+        known = calendar.pulled.known() if calendar.pulled else {}
+        resources = [content.resources[name] for name in _difference(content.resources, known)[0]]
         events = tuple(event for resource in resources for event in resource.events)
         return Glance(CALENDAR, events, tuple(bad for resource in resources for bad in resource.unreadable))
 
@@ -195,6 +200,13 @@ class IcsFeedProvider:
         if file.cut:
             raise InvalidResponse(f"{host} sent a calendar that breaks off before its end", calendar=CALENDAR)
         return _Content(_name(file) or self._remote.name, file.tz, _resources(file), download.version)
+
+
+def _last_seen(calendar: RemoteCalendar) -> _Seen | None:
+    try:
+        return _Seen.of(calendar.pulled.sync_token) if calendar.pulled and calendar.pulled.sync_token else None
+    except SyncTokenInvalid:
+        return None
 
 
 def _check(calendar: RemoteCalendar) -> None:

@@ -6,7 +6,8 @@ and our own participation. Titles, descriptions, locations and attendees never l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -24,7 +25,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """All that is needed to open an account; `secret` is the password, bearer token or token cache."""
+    """All that is needed to open an account; `secret` is the password, bearer token or token cache.
+
+    `patience` is for how many seconds from its opening an instance waits for answers; None waits as each takes.
+    """
 
     url: str
     username: str = ""
@@ -33,6 +37,7 @@ class Connection:
     allow_private: bool = False
     ca_file: str = ""
     own_addresses: frozenset[str] = frozenset()
+    patience: float | None = None
 
     def __repr__(self) -> str:
         host = self.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
@@ -71,10 +76,21 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Pulled:
+    """What the last pull of a calendar left: its sync token, and remote id → ETag of all that it listed.
+
+    `known` is asked for only if it is needed; "" stands for what is to be read whatever its ETag.
+    """
+
+    sync_token: str | None
+    known: Callable[[], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteCalendar:
     """One calendar of an account; `remote_id` is the CalDAV collection's URL, Google's or Graph's id.
 
-    `probe` is what is known of it from before; a list of calendars doesn't tell.
+    `probe` and `pulled` are what is known of it from before; a list of calendars doesn't tell.
     """
 
     remote_id: str
@@ -83,6 +99,7 @@ class RemoteCalendar:
     tz: str | None = None  # IANA
     can_write: bool = True
     probe: Probe | None = None
+    pulled: Pulled | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,8 @@ class ChangePage:
 class Glance:
     """What a calendar holds now that may concern a span of time: whole series, some of which may lie elsewhere.
 
-    Where it isn't `complete`, the server may have left out series: what was pulled last counts as well.
+    What was `pulled` and hasn't changed since may be left out. Where it isn't `complete`, the server may have left out
+    other series too: what was pulled last counts as well.
     """
 
     calendar: str

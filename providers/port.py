@@ -15,6 +15,7 @@ Reading
 - No title, description, location or foreign attendee is in any page.
 - `look` lists, for each calendar, whatever may have an instance in the span asked about, as it is now; where it can't
   be sure of that in a few requests, it says that it isn't complete.
+- A `look` that is told what was `pulled` may leave out what hasn't changed since.
 - `probe` says how changes of a calendar are found and what may be done in it; it writes nothing, unless it is given a
   time for a trial: then a throwaway series stands there for a moment, and is gone again whatever happens.
 - A calendar that is gone raises `NotFound`; a wrong password raises `GrantRevoked`.
@@ -33,7 +34,8 @@ Writing
   asked to keep silent.
 - Every call is safe to send again when its answer was lost.
 
-Everything raised is a `ProviderError`. Calls block; an instance is used by one thread at a time.
+Everything raised is a `ProviderError`. Calls block; an instance is used by one thread at a time. One that was opened
+with a `patience` raises `Unavailable` for what isn't answered so many seconds after it was opened.
 """
 
 from __future__ import annotations

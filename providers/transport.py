@@ -7,7 +7,9 @@ kept connection that turns out to be closed.
 
 from __future__ import annotations
 
+import math
 import ssl
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -297,12 +299,14 @@ def open_session(
     allow_private: bool = False,
     ca_file: str = "",
     limits: Limits | None = None,
+    patience: float | None = None,
     on_response: Callable[[requests.Response], None] | None = None,
 ) -> GuardedSession:
     """Return a session with this module's rules; nothing of the environment (proxies, .netrc) or of cookies is used.
 
     `auth` is asked to sign every request, redirected ones too unless they leave the registrable domain, and decides
-    itself where it may. `on_response` sees every answer before anyone else does.
+    itself where it may. `patience` is for how many seconds from now all answers together are waited for. `on_response`
+    sees every answer before anyone else does.
     """
     session = GuardedSession()
     session.trust_env, session.scope, session.auth = False, scope, auth
@@ -311,7 +315,8 @@ def open_session(
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a cookie could outlive a revoked password
     adapter = BoundedAdapter()
     adapter.limits = limits or Limits()
-    adapter.terms, adapter.on_response = Terms(allow_private=allow_private), on_response
+    until = math.inf if patience is None else time.monotonic() + patience
+    adapter.terms, adapter.on_response = Terms(allow_private=allow_private, until=until), on_response
     adapter.poolmanager = Pools(adapter.terms)
     session.max_redirects = adapter.limits.redirects
     session.mount("http://", adapter)

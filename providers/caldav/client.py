@@ -142,12 +142,17 @@ class CalDAVProvider:
         return self._configured | (self._discovered or frozenset())
 
     def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]:
-        """Find what lies in the window, whole series; at most six requests a calendar, if all are answered."""
+        """Find what lies in the window, whole series, beside what was pulled and is unchanged.
+
+        Of a calendar that was pulled, or whose server finds by time, it is one request if nothing changed, and one more
+        for every hundred changes; else at most six, if all are answered. Up to two more learn our own addresses.
+        """
         return [self._look(calendar, window) for calendar in calendars]
 
     def _look(self, calendar: RemoteCalendar, window: Window) -> Glance:
         with translated(calendar.remote_id, calendar=calendar.remote_id):
-            batch, complete = reading.looked_at(self._server, calendar, window)
+            matters = partial(_matters, window=window, tz=calendar.tz or "UTC")
+            batch, complete = reading.looked_at(self._server, calendar, window, matters)
             events, unreadable, _ = self._reduced(batch)
         return Glance(calendar.remote_id, events, unreadable, complete)
 

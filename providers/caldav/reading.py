@@ -6,7 +6,7 @@ ETag, so that it is asked for again. Refuses to know what an event means and why
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -17,7 +17,7 @@ from providers import ical
 from providers.caldav import pull, quirks, wire
 from providers.caldav.pull import Listing
 from providers.caldav.server import Resource, Server
-from providers.errors import InvalidResponse, NotFound
+from providers.errors import InvalidResponse, NotFound, SyncTokenInvalid
 from providers.model import RemoteCalendar, Unreadable, Window
 
 BATCH = 100
@@ -89,23 +89,38 @@ def _settled(server: Server, calendar: str, batch: Batch) -> Batch:
     return batch
 
 
-def looked_at(server: Server, calendar: RemoteCalendar, window: Window) -> tuple[Batch, bool]:
-    """Return what may lie in a window, and whether that is all.
+def looked_at(
+    server: Server, calendar: RemoteCalendar, window: Window, matters: Callable[[bytes], bool]
+) -> tuple[Batch, bool]:
+    """Return what may lie in a window, beside what was pulled and is unchanged, and whether that is all.
 
-    Servers leave out events when asked for a span of time. Where a trial hasn't shown that this one doesn't, a calendar
-    of up to LOOK_WHOLE resources is read whole; of a larger one, what the server finds is all that is told.
+    Servers leave out events when asked for a span of time. Where a trial hasn't shown that this one doesn't, it is
+    asked for what changed since the last pull, however large the calendar. Where there was none, a calendar of up to
+    LOOK_WHOLE resources is read whole; where more would have to be read, what the server finds is all that is told.
     """
     finds = calendar.probe is not None and calendar.probe.finds_by_time
     if finds or quirks.MISSED_BY_TIME not in server.quirks:
         return _found_by_time(server, calendar.remote_id, window)
-    members = pull.members(server, calendar.remote_id)
-    if len(members) > LOOK_WHOLE:
+    listing = _changed_since(server, calendar, matters)
+    if listing is None:
+        listing = pull.Listing(pull.members(server, calendar.remote_id), frozenset(), None, complete=True)
+    if len(listing.members) > LOOK_WHOLE:
         return _found_by_time(server, calendar.remote_id, window)[0], False
     whole = Batch()
-    for batch in batches(server, calendar.remote_id, pull.Listing(members, frozenset(), None, complete=True)):
+    for batch in batches(server, calendar.remote_id, listing):
         whole.found += batch.found
         whole.unreadable += batch.unreadable
     return whole, True
+
+
+def _changed_since(server: Server, calendar: RemoteCalendar, matters: Callable[[bytes], bool]) -> Listing | None:
+    """List what changed since the last pull; None if there was none, or the server doesn't know its token any more."""
+    if calendar.pulled is None:
+        return None
+    try:
+        return pull.listing(server, calendar, calendar.pulled.sync_token, calendar.pulled.known, matters)
+    except SyncTokenInvalid:
+        return None
 
 
 def _found_by_time(server: Server, calendar: str, window: Window) -> tuple[Batch, bool]:

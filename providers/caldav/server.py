@@ -105,6 +105,7 @@ class Server:
             auth=credentials,
             allow_private=connection.allow_private,
             ca_file=connection.ca_file,
+            patience=connection.patience,
             on_response=answers,
         )
         return cls(client, url, scope, answers, credentials, allowed, pauses)
@@ -306,14 +307,11 @@ def _without_userinfo(connection: Connection) -> Connection:
         raise ValueError(advice_for_no_address("")) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not place:
         raise ValueError(advice_for_no_address(typed))
-    return Connection(
+    return replace(
+        connection,
         url=parts._replace(netloc=place).geturl(),  # as it is connected to: IDNA, in ASCII
         username=connection.username or unquote(parts.username or ""),
         secret=connection.secret or unquote(parts.password or ""),
-        auth=connection.auth,
-        allow_private=connection.allow_private,
-        ca_file=connection.ca_file,
-        own_addresses=connection.own_addresses,
     )
 
 

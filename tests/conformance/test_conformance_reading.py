@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from providers.errors import GrantRevoked, NotFound, SyncTokenInvalid
-from providers.model import Window
+from providers.model import Pulled, Window
 from providers.recurrence import instances
 
 
@@ -211,6 +211,26 @@ def test_a_look_shows_calendars_as_they_are_now_and_nothing_private(world, provi
     assert "secret" not in repr(third).lower()
     world.remove(calendars[1], "new")
     assert provider.look(calendars[1:], LOOKED_AT)[0].events == ()
+
+
+def test_a_look_that_is_told_what_was_pulled_leaves_nothing_out_that_changed_since(
+    world, provider, calendar, pull, ics
+):
+    for uid in ("stays", "changes"):
+        world.put(calendar, uid, ics(uid, start="20270302T080000"))
+    full = pull(provider, calendar)
+    known = dict(pull.known[calendar.remote_id])
+    told = dataclasses.replace(calendar, pulled=Pulled(full[-1].sync_token, lambda: known))
+    (before,) = provider.look([told], LOOKED_AT)
+    assert before.complete
+    assert {event.series_id for event in before.events} <= {"stays", "changes"}
+    world.put(calendar, "changes", ics("changes", start="20270302T110000"))
+    world.put(calendar, "new", ics("new", start="20270302T120000"))
+    (after,) = provider.look([told], LOOKED_AT)
+    found = {event.series_id: event.skeleton for event in after.events}
+    assert after.complete
+    assert "DTSTART:20270302T110000Z" in found["changes"]
+    assert "new" in found
 
 
 def test_a_probe_says_how_a_calendar_is_pulled_and_writes_nothing(world, provider, calendar, pull, ics):

@@ -220,6 +220,17 @@ def test_a_server_that_accepts_and_never_answers_times_out(session):
             session(allow_private=True, limits=Limits(total=0.05)).get(url)
 
 
+def test_all_requests_of_a_session_with_a_patience_share_it(serve, session, says):
+    url = serve(says(200)).url
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        opened = session(allow_private=True, patience=0.3)
+        opened.get(url)
+        with pytest.raises(errors.Unavailable, match=r"took more than 0\.[12]\d* s"):
+            opened.get(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        with pytest.raises(errors.Unavailable, match="took more than 0 s"):
+            opened.get(url)
+
+
 def test_each_request_has_the_whole_time(serve, session, says):
     server = serve(says(200, b"x" * 600_000))
     opened = session(allow_private=True, limits=Limits(size=600_000))

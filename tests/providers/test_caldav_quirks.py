@@ -24,7 +24,7 @@ from providers.errors import (
     Unavailable,
     Unsupported,
 )
-from providers.model import Connection, ConsultationEvent, Probe, Window
+from providers.model import Connection, ConsultationEvent, Probe, Pulled, Window
 
 START = datetime(2026, 12, 1, 9, tzinfo=UTC)
 WINDOW = Window(START - timedelta(days=30), START + timedelta(days=90))
@@ -633,6 +633,31 @@ def test_a_large_calendar_is_looked_at_by_time_and_the_glance_says_so(stage):
     (glance,) = provider.look([sure], window)
     assert glance.complete
     assert [request.method for request in played.server.seen] == ["REPORT"]
+
+
+def test_a_large_calendar_that_was_pulled_is_looked_at_in_one_request_and_one_for_what_changed(stage):
+    played = stage(("missed-by-time",), quirks.ALL)
+    played.put(*(f"e{number:03}" for number in range(501)))
+    provider, calendar = played.pulled_once()
+    told = dataclasses.replace(calendar, pulled=Pulled(played.token, lambda: played.known))
+    played.server.seen.clear()
+    (glance,) = provider.look([told], WINDOW)
+    assert (glance.events, glance.complete) == ((), True)
+    assert [request.method for request in played.server.seen] == ["REPORT"]
+    played.put("new")
+    played.server.seen.clear()
+    (glance,) = provider.look([told], WINDOW)
+    assert ([event.series_id for event in glance.events], glance.complete) == (["new"], True)
+    assert [request.method for request in played.server.seen] == ["REPORT", "REPORT"]
+
+
+def test_a_look_with_a_token_that_the_server_does_not_know_reads_all(stage):
+    played = stage((), quirks.ALL)
+    played.put("a", "b")
+    provider, calendar = played.pulled_once()
+    told = dataclasses.replace(calendar, pulled=Pulled("https://elsewhere.example/1", lambda: played.known))
+    (glance,) = provider.look([told], WINDOW)
+    assert sorted(event.series_id for event in glance.events) == ["a", "b"]
 
 
 def test_what_a_server_showed_is_remembered(stage):

@@ -7,6 +7,7 @@ import io
 import re
 import traceback
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 
@@ -26,7 +27,7 @@ from providers.errors import (
 )
 from providers.ical_file import read_file
 from providers.lookalikes import look_of
-from providers.model import Connection, EventRef, RemoteCalendar, Window
+from providers.model import Connection, EventRef, Pulled, RemoteCalendar, Window
 from syncd.log import scrub
 
 SECRET = "9f8e7d6c5b"
@@ -334,6 +335,25 @@ def test_a_look_tells_all_that_the_feed_holds_now(provider, feed):
     [glance] = provider.look([FEED], WINDOW)
     assert (glance.calendar, [event.remote_id for event in glance.events]) == ("feed", ["two"])
     assert [bad.uid for bad in glance.unreadable] == ["bad"]
+
+
+def test_a_look_at_a_feed_that_was_pulled_tells_what_is_not_so_any_more(provider, subscribe, server, feed):
+    feed.headers, feed.versions = {"ETag": '"1"'}, True
+    feed.content = vcalendar(vevent("one"), vevent("two"))
+    pages = list(provider.changes(FEED, None, WINDOW))
+    known = {event.remote_id: event.etag for event in pages[-1].changed}
+    told = replace(FEED, pulled=Pulled(pages[-1].sync_token, lambda: known))
+    later = subscribe(server.feed_url)
+    server.requests.clear()
+    [glance] = later.look([told], WINDOW)
+    assert (glance.events, glance.complete, len(server.requests)) == ((), True, 1)
+    assert server.requests[0][1]["If-None-Match"] == '"1"'
+    feed.headers = {"ETag": '"2"'}
+    feed.content = vcalendar(vevent("one"), vevent("two", day=25), vevent("three"))
+    [glance] = later.look([told], WINDOW)
+    assert sorted(event.remote_id for event in glance.events) == ["three", "two"]
+    [whole] = later.look([replace(told, pulled=Pulled("what no pull left", dict))], WINDOW)
+    assert len(whole.events) == 3
 
 
 def test_a_probe_says_whether_an_unchanged_feed_is_sent_again(provider, feed):
