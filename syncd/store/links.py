@@ -27,5 +27,5 @@ def uses_of(session: Session, link_ids: Collection[str], now: datetime) -> dict[
         .where(Booking.link_id.in_(link_ids), Booking.state.not_in(("expired", "declined")), stands)
         .group_by(Booking.link_id)
     )
-    found = {link_id: count for link_id, count in session.execute(counted).tuples() if link_id is not None}
+    found = {link_id: count for link_id, count in session.execute(counted) if link_id is not None}
     return {link_id: found.get(link_id, 0) for link_id in link_ids}

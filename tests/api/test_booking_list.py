@@ -186,7 +186,7 @@ def test_fifty_are_on_a_page_unless_said_otherwise(house, reader):
 
 
 def test_paging_goes_on_though_the_booking_it_ended_at_was_moved_away(house, made, reader):
-    first, second, third, fourth = made["ada"][::-1]
+    _first, second, third, fourth = made["ada"][::-1]
     page = house.get(PATH, token=reader, params={"limit": 2}).json()
     answer = house.post(f"{PATH}/{second['id']}/reschedule", {"start": "2026-11-30T10:00:00Z"}, token=second["token"])
     assert answer.status_code == 200
