@@ -15,6 +15,8 @@ from threading import Lock
 
 from syncd.errors import StoreError
 
+_SLOTS = 2**31
+
 
 class ProcessLocks:
     """The locks of this process on one database; keep it open for as long as the process works."""
@@ -26,9 +28,11 @@ class ProcessLocks:
         self._slot = 0
         self._is_daemon = False
         while not self._slot:
-            slot = 1 + secrets.randbelow(2**31)
+            slot = 1 + secrets.randbelow(_SLOTS)
             if self._lock(slot):
                 self._slot = slot
+            else:
+                time.sleep(0.05)  # while a backup is put back, all are taken
 
     def new_owner(self) -> str:
         """A fresh name for a lease of this process."""
@@ -55,6 +59,15 @@ class ProcessLocks:
             message = "another `syncd run` has this database open: stop it first, or give this one its own database"
             raise StoreError(message)
         self._is_daemon = True
+
+    def become_only(self) -> None:
+        """Claim to be the only process at this database; others begin once this one ends. Raises StoreError."""
+        self.become_daemon()
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SLOTS, 1)
+        except OSError:
+            message = "another syncd command works on this database: try again once it has ended"
+            raise StoreError(message) from None
 
     def daemon_runs(self) -> bool:
         """Whether a daemon has this database now, in whatever process."""

@@ -10,7 +10,7 @@ _WRONG_USAGE = 2
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; every foreseen error is one sentence on stderr."""
-    from syncd.cli import booking_commands, care_commands, commands  # noqa: F401 - importing registers them
+    from syncd.cli import booking_commands, care_commands, commands, data_commands  # noqa: F401 - importing registers them
     from syncd.cli.app import app
 
     try:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 
 from sqlalchemy.orm import Session
 
 from syncd.cli.setup import opened
-from syncd.cli.show import counted, print_json, say
+from syncd.cli.show import counted, print_json, progress_bars, say
 from syncd.daemon import open_workshop, run_daemon, run_once
 from syncd.errors import ApiError, MassDeletion, StoreError, exit_code
 from syncd.jobs.account import WorkReport, Workshop
@@ -44,7 +41,7 @@ def sync_now(config_path: Path, handle: str | None, *, full: bool, as_json: bool
     with opened(config_path) as installation:
         with installation.services.store.read() as session:
             accounts = accounts_of(session, handle)
-        with _progress(as_json=as_json) as progress:
+        with progress_bars(as_json=as_json) as progress:
             shop = replace(open_workshop(installation.services, installation.locks), progress=progress)
             report = _patiently(shop, accounts, Order(everything=True, full=full))
     return _tell(report, as_json=as_json, skipped=exit_code(StoreError()))
@@ -108,26 +105,3 @@ def _summary(report: WorkReport) -> dict[str, object]:
         ],
         "skipped": report.skipped,
     }
-
-
-@contextmanager
-def _progress(*, as_json: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar per calendar on a terminal's stderr; nothing for programs."""
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
-    console = Console(stderr=True)
-    if as_json or not console.is_terminal:
-        yield lambda calendar, done, total: None
-        return
-    bars: dict[str, TaskID] = {}
-    lock = Lock()
-    with Progress(console=console, transient=True) as progress:
-
-        def update(calendar: str, done: int, total: int | None) -> None:
-            with lock:
-                if calendar not in bars:
-                    bars[calendar] = progress.add_task(calendar, total=total)
-                progress.update(bars[calendar], completed=done, total=total)
-
-        yield update

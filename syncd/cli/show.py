@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +47,28 @@ def console(*, to_stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(highlight=False, emoji=False, markup=False, stderr=to_stderr)
+
+
+@contextmanager
+def progress_bars(*, as_json: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar per piece of work on a terminal's stderr: its name, how much is done, of how much; nothing for programs."""
+    from rich.progress import Progress, TaskID
+
+    screen = console(to_stderr=True)
+    if as_json or not screen.is_terminal:
+        yield lambda name, done, total: None
+        return
+    bars: dict[str, TaskID] = {}
+    lock = Lock()
+    with Progress(console=screen, transient=True) as progress:
+
+        def update(name: str, done: int, total: int | None) -> None:
+            with lock:
+                if name not in bars:
+                    bars[name] = progress.add_task(name, total=total)
+                progress.update(bars[name], completed=done, total=total)
+
+        yield update
 
 
 _PULLS_BY = {
