@@ -21,6 +21,7 @@ from syncd.api.schemas.common import Problem, Side
 from syncd.api.views import booking_json
 from syncd.errors import ApiError, BookingError
 from syncd.services import Services
+from syncd.store.keys import Scope
 from syncd.store.models import Booking
 
 PROBLEMS: dict[int | str, dict[str, object]] = {
@@ -54,17 +55,19 @@ def act(
     key: Conditions,
     on_behalf_of: Side | None,
     action: Callable[[Session, Services, Booking, Side], Booking],
+    *,
+    scope: Scope = "bookings:write",
 ) -> Response:
     """Run an action on a booking for whoever the credential says."""
     services: Services = request.app.state.services
     credential = presented(request)
     with services.store.read() as session:
-        caller, booking = caller_of(session, services.vault, credential, booking_id, "bookings:write")
+        caller, booking = caller_of(session, services.vault, credential, booking_id, scope)
         tz, minutes = booking.freelancer.tz, int((booking.ends_at - booking.starts_at).total_seconds()) // 60
     side = side_of(caller, on_behalf_of)
 
     def run(session: Session) -> Answer:
-        _, fresh = caller_of(session, services.vault, credential, booking_id, "bookings:write")
+        _, fresh = caller_of(session, services.vault, credential, booking_id, scope)
         _check_revision(fresh, key.if_match)
         changed = action(session, services, fresh, side)
         return Answer.of(200, booking_json(changed, caller), {"ETag": f'"{changed.revision}"'})
@@ -72,7 +75,7 @@ def act(
     def refuse(error: BookingError) -> Answer:
         return booking_problem(error, tz=tz, duration_minutes=minutes, trusted=caller.is_trusted)
 
-    sent = Sent("POST", request.url.path, credential, key.idempotency_key, key.body)
+    sent = Sent(request.method, request.url.path, credential, key.idempotency_key, key.body)
     return perform(services, sent, run, refuse).response(request)
 
 
