@@ -29,7 +29,8 @@ class Circumstances:
 
     situation: Situation
     trusts: tuple[Trust, ...]
-    holds_expire_at: datetime | None
+    lapses_at: datetime | None
+    overdue: tuple[Booking, ...] = ()  # what has run out and wasn't swept yet
 
     @property
     def is_degraded(self) -> bool:
@@ -38,8 +39,8 @@ class Circumstances:
 
     @property
     def changes_at(self) -> datetime | None:
-        """When a hold expires or a calendar goes stale, whichever comes first."""
-        instants = [trust.stale_at for trust in self.trusts] + [self.holds_expire_at]
+        """When a hold or a wait for approval ends or a calendar goes stale, whichever comes first."""
+        instants = [trust.stale_at for trust in self.trusts] + [self.lapses_at]
         return min((at for at in instants if at is not None), default=None)
 
 
@@ -60,7 +61,8 @@ class Situations:
         known = [trust_of(c, c.account, self.stale_after, now, reach_at=reach_at) for c in calendars]
         trusts = (*known, *_unknowns(accounts, offer.consultation.blocks))
         live = offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
-        bookings = [b for b in live if b.id != leave_out and not _is_over(b, now)]
+        others = [b for b in live if b.id != leave_out]
+        bookings = [b for b in others if not _is_over(b, now)]
         situation = Situation(
             schedule=schedule_of(offer.schedule),
             rules=rules,
@@ -71,8 +73,9 @@ class Situations:
             stale=tuple(t.id for t in trusts if t.closes and not t.is_known),
             now=whole_second(now),
         )
-        holds = [b.hold_expires_at for b in bookings if b.state == "held" and b.hold_expires_at]
-        return Circumstances(situation, trusts, min(holds, default=None))
+        lapses = [at for b in bookings if (at := _lapses_at(b))]
+        overdue = tuple(b for b in others if _is_over(b, now))
+        return Circumstances(situation, trusts, min(lapses, default=None), overdue)
 
     def _busy_of(
         self,
@@ -129,9 +132,15 @@ def _unknown(accounts: Sequence[Account], name: str) -> Trust:
     )
 
 
+def _lapses_at(booking: Booking) -> datetime | None:
+    """When time alone gives a booking's span back: a hold's end, or that of a wait for approval."""
+    return {"held": booking.hold_expires_at, "pending": booking.overdue_at}.get(booking.state)
+
+
 def _is_over(booking: Booking, now: datetime) -> bool:
-    """A hold that has run out no longer counts, swept or not (semantics 19)."""
-    return booking.state == "held" and booking.hold_expires_at is not None and booking.hold_expires_at <= now
+    """What has run out no longer counts, swept or not (semantics 19)."""
+    lapses_at = _lapses_at(booking)
+    return lapses_at is not None and lapses_at <= now
 
 
 def _read_busy(session: Session, calendars: Sequence[Calendar], live: Sequence[Booking], leave_out: str | None) -> Busy:

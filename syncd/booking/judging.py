@@ -13,6 +13,9 @@ from availability import Reason, Situation, explain, nearest
 from syncd.booking.reasons import RULES
 from syncd.errors import AvailabilityUnknown, NotOffered, SlotTaken
 from syncd.store.models import Booking
+from syncd.sync.look import Looked
+
+_ASK_AGAIN = 30.0  # seconds: a server that didn't answer within two is seldom well at once
 
 
 def judge(situation: Situation, duration: int, start_at: datetime) -> None:
@@ -39,6 +42,28 @@ def reasons_against(situation: Situation, duration: int, start_at: datetime) -> 
 def taken(situation: Situation, duration: int, start: int, reasons: list[Reason]) -> SlotTaken:
     """The error of a lost race, with the nearest slots that are open."""
     return SlotTaken(reasons=reasons, alternatives=nearest(situation, duration, start))
+
+
+def judge_outside(situation: Situation, booking: Booking) -> None:
+    """Raise SlotTaken where outside busy time has come into a booking's span, or its buffers as they were booked.
+
+    Of all rules this one alone is asked again of a hold that is confirmed (semantics 19).
+    """
+    offered = moving(situation, booking)
+    before, after = booking.buffer_before_minutes * 60, booking.buffer_after_minutes * 60
+    rules = replace(offered.rules, buffer_before=before, buffer_after=after)
+    alone = replace(offered, rules=rules, claims=(), stale=())
+    duration, start = duration_of(booking), int(booking.starts_at.timestamp())
+    reasons = [reason for reason in explain(alone, duration, start) if reason.code in ("busy", "buffer")]
+    if reasons:
+        raise taken(offered, duration, start, reasons)
+
+
+def check_answered(looked: Looked) -> None:
+    """Raise AvailabilityUnknown where the live look got no answer about calendars that close then (semantics 16)."""
+    if looked.closing:
+        reasons = [Reason("calendar_stale", calendar) for calendar in looked.closing]
+        raise AvailabilityUnknown(reasons=reasons, retry_after=_ASK_AGAIN)
 
 
 def moving(situation: Situation, booking: Booking) -> Situation:

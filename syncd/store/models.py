@@ -12,6 +12,8 @@ from syncd.store.types import Instant
 
 LIVE_STATES = ("held", "pending", "confirmed", "completed", "no_show")
 """States in which a booking occupies its time (semantics 19)."""
+WAITING_STATES = ("held", "pending")
+"""States that time alone ends, and in which a booking occupies nothing from then on."""
 OWNING_STATES = ("confirmed", "completed", "no_show")
 """States in which a booking owns a remote event (semantics 22)."""
 
@@ -176,6 +178,7 @@ class Account(Base):
     listed_at: Mapped[datetime | None]
     next_list_at: Mapped[datetime | None]
     blocked_until_at: Mapped[datetime | None]
+    told_to_wait: Mapped[bool] = mapped_column(default=False)  # until then, by its server
     missing: Mapped[list[str]] = mapped_column(default=list)
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]

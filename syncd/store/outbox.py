@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from syncd.store.models import BookingEvent, Calendar, OutboxItem
@@ -19,6 +19,11 @@ def owe_event(session: Session, booking_id: str, revision: int, now: datetime) -
         session.add(OutboxItem(kind="event", booking_id=booking_id, revision=revision, due_at=now, created_at=now))
     else:
         item.revision, item.due_at, item.attempts, item.problem = revision, now, 0, None
+
+
+def keep_up(session: Session, booking_id: str, revision: int) -> None:
+    """Let what is owed of a booking, if anything is, be its newest state, and be struck off as such."""
+    session.execute(update(OutboxItem).where(OutboxItem.booking_id == booking_id).values(revision=revision))
 
 
 def due_writes(session: Session, account_id: str, now: datetime) -> Sequence[OutboxItem]:

@@ -68,6 +68,7 @@ buffer_after = "10m"
 cancellation_notice = "24h"
 location = "https://meet.example/{room}"
 documents = ["meeting_summary"]
+questions = [{ id = "goal", label = "What shall we achieve?" }]
 [freelancers.ada.consultations.far]
 horizon = "200d"
 minimum_notice = "0m"
