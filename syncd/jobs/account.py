@@ -170,6 +170,7 @@ def _note_account_fault(session: Session, account: Account, error: ProviderError
         pulls.bump_availability(session, account.freelancer_id)
     account.state, account.problem = state, str(error)
     account.blocked_until_at = retry.due_at(now)
+    account.told_to_wait = isinstance(error, RateLimited) or error.retry_after is not None
 
 
 def _deliver_writes(job: _Job) -> None:

@@ -75,6 +75,12 @@ def may_ask(account: Account, now: datetime, *, insist: bool = False) -> bool:
     return account.state != "needs_reconnect" and not waits
 
 
+def may_look(account: Account, now: datetime) -> bool:
+    """Whether a look may ask the account's server now: while it fails too, unless it asked to be left alone."""
+    waits = account.told_to_wait and account.blocked_until_at is not None and account.blocked_until_at > now
+    return account.active and account.provider in PULLABLE and account.state != "needs_reconnect" and not waits
+
+
 def claim(
     session: Session, account_id: str, owner: str, now: datetime, is_alive: Callable[[str], bool]
 ) -> Account | None:

@@ -115,6 +115,17 @@ def drop_events(session: Session, calendar_id: str, generation: int, remote_ids:
         )
 
 
+def understood(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> dict[str, tuple[str, str]]:
+    """Remote id → UID and skeleton of what of these is in a generation and was understood in full."""
+    found: dict[str, tuple[str, str]] = {}
+    rows = select(Event.remote_id, Event.uid, Event.skeleton).where(
+        Event.calendar_id == calendar_id, Event.generation == generation, func.json_array_length(Event.quarantined) == 0
+    )
+    for chunk in _chunks(remote_ids):
+        found |= {r.remote_id: (r.uid, r.skeleton) for r in session.execute(rows.where(Event.remote_id.in_(chunk)))}
+    return found
+
+
 def load_rows(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> list[EventRow]:
     """Events as they are in a generation, with their spans."""
     events = [

@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -18,14 +17,13 @@ from sqlalchemy.orm import Session
 from providers.errors import ProviderError, SyncTokenInvalid
 from providers.model import ChangePage, Window
 from providers.port import Provider
-from syncd.store import leases, probes, pulls
+from syncd.store import leases, pulls
 from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
-from syncd.sync.busy import Choices
 from syncd.sync.drift import record_drift
 from syncd.sync.plan import Brake, HoldBack, plan_brake, plan_pull
-from syncd.sync.rows import Target, later_rows, rows_of
+from syncd.sync.rows import Target, known_of, later_rows, rows_of, target_of
 
 KEPT_PAST = timedelta(days=8)
 _UNREAD_AGAIN = timedelta(minutes=10)
@@ -99,7 +97,7 @@ def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
 
 
 def _pull(pull: Pull, target: Target, started_at: datetime) -> PullReport:
-    known = None if target.everything else partial(_known, pull, target)
+    known = None if target.everything else lambda: known_of(pull.store, target, pull.clock())
     pages = iter(pull.provider.changes(target.remote, target.sync_token, target.window, known))
     first = next(pages, None)
     if first is None:
@@ -113,39 +111,18 @@ def _pull(pull: Pull, target: Target, started_at: datetime) -> PullReport:
 def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
     with pull.store.read() as session:
         calendar = session.get_one(Calendar, pull.calendar_id)
-        account = calendar.account
         way = way_of(calendar, now, pull.settings.reconcile_every, full=full)
-        return Target(
-            remote=probes.remote_of(calendar),
-            calendar_id=calendar.id,
-            account_id=account.id,
-            freelancer_id=account.freelancer_id,
-            generation=calendar.generation,
-            sync_token=calendar.sync_token if way == "changes" else None,
-            everything=way in ("first", "full"),
-            tz=calendar.tz or account.freelancer.tz,
-            choices=Choices.of(account),
-            sync_every=timedelta(seconds=account.sync_every_seconds),
-            window=pull_window(now, pull.settings.keep_busy_for),
-            expanded_until_at=calendar.expanded_until_at,
-        )
+        token = calendar.sync_token if way == "changes" else None
+        window = pull_window(now, pull.settings.keep_busy_for)
+        return target_of(calendar, window, sync_token=token, everything=way in ("first", "full"))
 
 
 # The two ways of pulling
 
 
-def _known(pull: Pull, target: Target) -> dict[str, str]:
-    """Remote id → ETag of what the calendar held at the last pull and what we wrote since; what is to come first."""
-    with pull.store.read() as session:
-        written = dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")
-        known = written | pulls.known_etags(session, target.calendar_id, target.generation)
-        coming = pulls.future_busy(session, target.calendar_id, target.generation, pull.clock())
-        return dict(sorted(known.items(), key=lambda one: one[0] not in coming))
-
-
 def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
     target = _as_far_as_the_rest(target)
-    plan = plan_pull(_known(pull, target), pages)
+    plan = plan_pull(known_of(pull.store, target, pull.clock()), pages)
     found = rows_of(pull.store, target, plan)
     rows = _news(pull, target, found)
     with pull.store.write() as session:
@@ -290,7 +267,8 @@ def _succeed(pull: Pull, session: Session, calendar: Calendar, target: Target, s
     calendar.synced_at = started_at
     calendar.held_back_at = calendar.held_back = None
     calendar.problem, calendar.attempts = None, 0
-    calendar.next_pull_at = started_at + target.sync_every * (0.9 + 0.2 * pull.jitter)
+    if calendar.next_pull_at == target.due_at:  # else another pull was asked for while this one ran
+        calendar.next_pull_at = started_at + target.sync_every * (0.9 + 0.2 * pull.jitter)
     leases.note_success(account)
 
 

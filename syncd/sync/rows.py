@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from providers.errors import ProviderError
 from providers.ical import booking_of
 from providers.model import RemoteCalendar, RemoteEvent, Unreadable, Window
-from syncd.store import pulls
+from syncd.store import probes, pulls
 from syncd.store.engine import Store
+from syncd.store.models import Calendar
 from syncd.store.pulls import EventRow
 from syncd.sync.busy import Choices, Room, Span, expand
 from syncd.sync.plan import PullPlan
@@ -26,7 +27,7 @@ _OWN_UID = re.compile(r"(bkg_[a-z2-7]+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a pull needs to know of its calendar."""
+    """What a pull or a look needs to know of its calendar."""
 
     remote: RemoteCalendar
     calendar_id: str
@@ -40,7 +41,37 @@ class Target:
     sync_every: timedelta
     window: Window
     expanded_until_at: datetime | None
-    room: Room = field(default_factory=Room)
+    due_at: datetime = field(compare=False)  # when it was to be pulled, as of reading this
+    room: Room = field(default_factory=Room, compare=False)
+
+
+def target_of(calendar: Calendar, window: Window, *, sync_token: str | None = None, everything: bool = False) -> Target:
+    """Read what a pull or a look needs to know of a calendar."""
+    account = calendar.account
+    return Target(
+        remote=probes.remote_of(calendar),
+        calendar_id=calendar.id,
+        account_id=account.id,
+        freelancer_id=account.freelancer_id,
+        generation=calendar.generation,
+        sync_token=sync_token,
+        everything=everything,
+        tz=calendar.tz or account.freelancer.tz,
+        choices=Choices.of(account),
+        sync_every=timedelta(seconds=account.sync_every_seconds),
+        window=window,
+        expanded_until_at=calendar.expanded_until_at,
+        due_at=calendar.next_pull_at,
+    )
+
+
+def known_of(store: Store, target: Target, now: datetime) -> dict[str, str]:
+    """Remote id → ETag of what the calendar held at the last pull and what we wrote since; what is to come first."""
+    with store.read() as session:
+        written = dict.fromkeys(pulls.written_ids(session, target.calendar_id), "")
+        known = written | pulls.known_etags(session, target.calendar_id, target.generation)
+        coming = pulls.future_busy(session, target.calendar_id, target.generation, now)
+        return dict(sorted(known.items(), key=lambda one: one[0] not in coming))
 
 
 def rows_of(store: Store, target: Target, plan: PullPlan) -> list[EventRow]:
