@@ -14,10 +14,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 
-from syncd.api import booking_list, bookings, calendars, links, problems, slots
+from syncd.api import aftermath, booking_list, bookings, calendars, links, problems, slots
 from syncd.api.answers import Answer
 from syncd.api.cors import Cors
 from syncd.api.limits import RateLimits
+from syncd.api.management import ROUTERS as MANAGEMENT
 from syncd.api.schemas.common import Health, Problem
 from syncd.errors import PROBLEM_TYPES, ApiError, SyncdError
 from syncd.services import Services
@@ -44,7 +45,9 @@ def create_app(services: Services) -> FastAPI:
         responses={500: {"model": Problem}},
     )
     app.state.services = services
-    for noun in (booking_list, links, slots, bookings, calendars):
+    for router in MANAGEMENT:  # before what takes any handle
+        app.include_router(router, responses={429: {"model": Problem}})
+    for noun in (booking_list, links, slots, bookings, aftermath, calendars):
         app.include_router(noun.router, responses={429: {"model": Problem}})
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from syncd.api.aftermath_views import aftermath_json
 from syncd.api.credentials import Caller
 from syncd.instants import rfc3339
 from syncd.services import Services
@@ -40,13 +41,10 @@ def booking_json(booking: Booking, caller: Caller) -> dict[str, object]:
         },
         "policy": booking.policy,
         "free_cancellation_until": rfc3339(booking.free_cancellation_until_at),
-        "outcome": booking.outcome,
         "proposals": [],
-        "attendance": [],
-        "documents": [],
         "conflicts": [],
         "hold_expires_at": rfc3339(booking.hold_expires_at) if booking.hold_expires_at else None,
-        "extension_of": booking.extension_of,
+        **aftermath_json(booking, trusted=trusted),
         "links": _links(booking),
         "created_at": rfc3339(booking.created_at),
         "updated_at": rfc3339(booking.updated_at),

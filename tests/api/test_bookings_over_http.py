@@ -83,10 +83,20 @@ def test_a_booking_is_shown_with_every_member_of_the_contract(house):
         "outcome": None,
         "proposals": [],
         "attendance": [],
-        "documents": [],
+        "reports": [],
+        "documents": [
+            {
+                "name": "meeting_summary",
+                "due_at": "2026-11-26T10:00:00Z",
+                "delivered_at": None,
+                "waived_at": None,
+            }
+        ],
+        "dispute": None,
         "conflicts": [],
         "hold_expires_at": None,
         "extension_of": None,
+        "paid_by": None,
         "links": {
             "self": f"/v1/bookings/{name}",
             "reschedule": f"/v1/bookings/{name}/reschedule",
@@ -204,7 +214,7 @@ def test_moving_keeps_what_was_agreed_and_counts_on(house):
     moved = answer.json()
     changed = {name for name in moved if moved[name] != booking[name]}
     assert changed == {
-        *("start", "end", "revision", "sequence", "free_cancellation_until", "updated_at"),
+        *("start", "end", "revision", "sequence", "free_cancellation_until", "updated_at", "documents"),
     }
     assert (moved["start"], moved["end"]) == ("2026-11-25T10:00:00+00:00", "2026-11-25T11:00:00+00:00")
     assert (moved["revision"], moved["sequence"], moved["duration_minutes"]) == (2, 1, 60)

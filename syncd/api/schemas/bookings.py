@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from syncd.api.schemas.aftermath import AttendanceView, DisputeView, DocumentView, OutcomeView, ReportView
 from syncd.api.schemas.common import Body, Email, Instant, Line, Side, Text, ZoneName
 
 
@@ -77,13 +78,16 @@ class BookingView(BaseModel):
     calendar_event: CalendarEventView
     policy: dict[str, Any]
     free_cancellation_until: datetime
-    outcome: dict[str, Any] | None
+    outcome: OutcomeView | None
     proposals: list[Any]
-    attendance: list[Any]
-    documents: list[Any]
+    attendance: list[AttendanceView]
+    reports: list[ReportView]
+    documents: list[DocumentView]
+    dispute: DisputeView | None
     conflicts: list[Any]
     hold_expires_at: datetime | None
     extension_of: str | None
+    paid_by: Literal["consultation", "hourly_contract"] | None
     links: dict[str, str]
     created_at: datetime
     updated_at: datetime
