@@ -1,54 +1,64 @@
-"""A freelancer's calendars over HTTP: how far each is known, and what in it can't be understood."""
+"""A freelancer's calendars over HTTP: how far each is known, what in it can't be understood, what it is chosen for."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.answers import Answer
-from syncd.api.credentials import key_holder, presented
-from syncd.api.schemas.calendars import CalendarList
-from syncd.api.schemas.common import Problem
-from syncd.errors import ApiError
-from syncd.services import Services
-from syncd.store.models import Freelancer
+from syncd.api.management.desk import PROBLEMS, Desk, change, look_up, page, there
+from syncd.api.schemas.calendars import CalendarChoice, CalendarList, CalendarView
+from syncd.api.schemas.links import PageQuery
+from syncd.management import calendars
+from syncd.store.models import Calendar
 from syncd.store.overview import calendar_json
 
 router = APIRouter(tags=["calendars"])
-_PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 422, 503)}
+_ALL, _ONE = "/v1/freelancers/{handle}/calendars", "/v1/freelancers/{handle}/calendars/{calendar_id}"
 
 
-@router.get(
-    "/v1/freelancers/{handle}/calendars",
-    operation_id="list_calendars",
-    responses={200: {"model": CalendarList}, **_PROBLEMS},
-)
-def list_calendars(request: Request, handle: str) -> Response:
-    """Every calendar of a freelancer's accounts; needs a key with the scope `manage`."""
-    services: Services = request.app.state.services
-    stale_after = timedelta(seconds=services.config.daemon.stale_after)
-    now = services.clock()
-    with services.store.read() as session:
-        found = [
-            {"account": account.name, **calendar_json(session, calendar, account, stale_after, now)}
-            for account in sorted(_managed(session, request, handle).accounts, key=lambda account: account.name)
-            for calendar in sorted(account.calendars, key=lambda calendar: calendar.name)
-            if account.active and not calendar.gone
-        ]
-    return Answer.of(200, {"data": found, "next_cursor": None}).response(request)
+@router.get(_ALL, operation_id="list_calendars", responses={200: {"model": CalendarList}, **PROBLEMS})
+def list_calendars(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
+    """Every calendar of a freelancer's accounts, by account and name; needs a key with the scope `manage`."""
+
+    def document(desk: Desk) -> dict[str, object]:
+        person = desk.freelancer(handle)
+        return page(
+            "calendars",
+            asked,
+            lambda after, limit: calendars.list_calendars(desk.session, person, after, limit),
+            calendars.place_of,
+            lambda row: _json(desk, row),
+        )
+
+    return look_up(request, document)
 
 
-def _managed(session: Session, request: Request, handle: str) -> Freelancer:
-    """The freelancer, if the caller's key may manage them. Raises ApiError."""
-    holder = key_holder(session, presented(request))
-    if holder is None:
-        raise ApiError("unauthorized", "calendars are shown to the holder of an API key")
-    found = session.scalars(select(Freelancer).where(Freelancer.handle == handle)).one_or_none()
-    if found is None or holder.freelancer_id not in (None, found.id):
-        raise ApiError("not-found", "there is no such freelancer")
-    if not holder.may("manage", found.id):
-        raise ApiError("forbidden", "this key lacks the scope manage")
-    return found
+@router.get(_ONE, operation_id="get_calendar", responses={200: {"model": CalendarView}, **PROBLEMS})
+def get_calendar(request: Request, handle: str, calendar_id: str) -> Response:
+    """A calendar."""
+    return look_up(request, lambda desk: _json(desk, _calendar(desk, handle, calendar_id)))
+
+
+@router.patch(_ONE, operation_id="update_calendar", responses={200: {"model": CalendarView}, **PROBLEMS})
+def update_calendar(request: Request, handle: str, calendar_id: str, wanted: CalendarChoice) -> Response:
+    """Let a calendar block or not, or be the one that consultations are written to: there is one at most."""
+
+    def action(desk: Desk) -> Answer:
+        row = _calendar(desk, handle, calendar_id)
+        calendars.change_calendar(desk.session, row, blocks=wanted.blocks, target=wanted.target, now=desk.now)
+        return Answer.of(200, _json(desk, row))
+
+    return change(request, action)
+
+
+def _calendar(desk: Desk, handle: str, calendar_id: str) -> Calendar:
+    return there(calendars.find_calendar(desk.session, desk.freelancer(handle), calendar_id), "calendar")
+
+
+def _json(desk: Desk, row: Calendar) -> dict[str, Any]:
+    stale_after = timedelta(seconds=desk.config.daemon.stale_after)
+    shown = calendar_json(desk.session, row, row.account, stale_after, desk.now)
+    return {"account": row.account.name, **shown, "read_only": row.account.declared}

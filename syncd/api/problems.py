@@ -37,9 +37,12 @@ _RIGHT = {
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
     "value_error": "{error}",
+    "wrong": "must be {right}",
+    "withheld": "must be {right}",
 }
 
 

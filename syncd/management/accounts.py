@@ -122,7 +122,7 @@ class Owed:
     step: Step
 
 
-def disconnect(session: Session, row: Account, now: datetime) -> list[Owed]:
+def disconnect(session: Session, row: Account) -> list[Owed]:
     """Forget how to reach an account and all that its calendars said: they block no more, and take no consultations.
 
     Events that no server was asked to make move to the next target. What else is owed is returned, and is delivered if

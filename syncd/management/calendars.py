@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from syncd.errors import invalid
@@ -24,12 +25,18 @@ def find_calendar(session: Session, person: Freelancer, calendar_id: str) -> Cal
     return row
 
 
-def list_calendars(session: Session, person: Freelancer, after: tuple[str, str], limit: int) -> Sequence[Calendar]:
-    """A freelancer's calendars by account and id, those behind `after`."""
+def list_calendars(session: Session, person: Freelancer, after: str, limit: int) -> Sequence[Calendar]:
+    """A freelancer's calendars by account and name, those behind the place `after`."""
     found = select(Calendar).join(Account).where(Account.freelancer_id == person.id, Account.active)
-    behind = (Account.name > after[0]) | ((Account.name == after[0]) & (Calendar.id > after[1]))
-    found = found.where(Calendar.gone.is_(False), behind)
-    return session.scalars(found.order_by(Account.name, Calendar.id).limit(limit)).all()
+    order = (Account.name, Calendar.name, Calendar.id)
+    if after:
+        found = found.where(tuple_(*order) > tuple_(*json.loads(after)))
+    return session.scalars(found.where(Calendar.gone.is_(False)).order_by(*order).limit(limit)).all()
+
+
+def place_of(row: Calendar) -> str:
+    """A calendar's place in the list, as `list_calendars` takes it."""
+    return json.dumps([row.account.name, row.name, row.id])
 
 
 def change_calendar(

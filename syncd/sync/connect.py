@@ -27,6 +27,7 @@ from syncd.secrets import Vault
 from syncd.store import bookings, probes, pulls
 from syncd.store.access import Access, renew_access
 from syncd.store.models import Account, Freelancer
+from syncd.store.settings import read_again, reading_of
 from syncd.sync.listing import Choice, apply_listing, plan_choice
 
 OpenProvider = Callable[[str, Connection], Provider]
@@ -196,12 +197,14 @@ def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) 
     account.blocks, account.target = list(wanted.blocks), wanted.target
     account.allow_private = connection_to(storing.config, wanted, known).allow_private
     account.ca_file = wanted.ca_file
-    habits = wanted.habits
+    habits, before = wanted.habits, reading_of(account)
     account.tentative, account.unanswered = habits.tentative, habits.unanswered
     account.working_elsewhere, account.when_stale = habits.working_elsewhere, habits.when_stale
     account.sync_every_seconds = storing.config.sync_every(wanted.provider, habits.sync_every_seconds)
     renew_access(account, storing.vault, wanted.access, now)
     apply_listing(account, found.calendars, now)
+    if before is not None and before != reading_of(account):
+        read_again([account], now)
     account.listed_at = now
     account.next_list_at = now + timedelta(seconds=storing.config.daemon.reconcile_every)
     for calendar in account.calendars:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from syncd.api.schemas.common import Body
 
 
 class QuarantinedView(BaseModel):
@@ -35,10 +37,18 @@ class CalendarView(BaseModel):
     held_back: int | None
     quarantined: list[QuarantinedView]
     probe: dict[str, Any] | None
+    read_only: bool
+
+
+class CalendarChoice(Body):
+    """What a calendar is for; what is left out stays as it is."""
+
+    blocks: Annotated[bool, Field(strict=True)] | None = None
+    target: Annotated[bool, Field(strict=True)] | None = None
 
 
 class CalendarList(BaseModel):
-    """Calendars; all of them, so there is no next page."""
+    """A page of calendars."""
 
     data: list[CalendarView]
     next_cursor: str | None

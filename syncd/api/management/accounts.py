@@ -1,0 +1,203 @@
+"""A freelancer's accounts over HTTP: connected by really asking their server, changed, pulled, disconnected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator
+from sqlalchemy.orm import Session
+
+from syncd.api.acting import BodyBytes, IdempotencyKey
+from syncd.api.answers import Answer
+from syncd.api.credentials import presented
+from syncd.api.idempotency import Sent, replay
+from syncd.api.management.desk import PROBLEMS, Desk, change, create, desk_of, look_up, made, page, there
+from syncd.api.schemas.common import Problem
+from syncd.api.schemas.links import PageQuery
+from syncd.api.schemas.management import AccountList, AccountSettings, AccountView, Disconnected, NewAccount
+from syncd.errors import ApiError
+from syncd.management import accounts, connecting
+from syncd.management.tables import file_only
+from syncd.services import Services
+from syncd.store.access import Access, access_of
+from syncd.store.models import Account
+from syncd.sync.connect import Found, Habits, Known, Storing, Wanted, connection_to, known_account, store_account
+
+router = APIRouter(tags=["accounts"])
+_ALL, _ONE = "/v1/freelancers/{handle}/accounts", "/v1/freelancers/{handle}/accounts/{account_id}"
+_ASKING: dict[int | str, dict[str, Any]] = {**PROBLEMS, 502: {"model": Problem}}
+_ACCESS = ("url", "username", "password")
+
+
+@router.get(_ALL, operation_id="list_accounts", responses={200: {"model": AccountList}, **PROBLEMS})
+def list_accounts(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
+    """A freelancer's connected accounts, by name."""
+
+    def document(desk: Desk) -> dict[str, object]:
+        person = desk.freelancer(handle)
+        return page(
+            "accounts",
+            asked,
+            lambda after, limit: accounts.list_accounts(desk.session, person, after, limit),
+            lambda row: row.name,
+            accounts.account_json,
+        )
+
+    return look_up(request, document)
+
+
+@router.post(_ALL, operation_id="connect_account", status_code=201, responses={201: {"model": AccountView}, **_ASKING})
+def connect_account(
+    request: Request, handle: str, body: BodyBytes, sent: NewAccount, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Connect an account: its server is asked, with the password, before anything is kept.
+
+    Everything blocks unless `blocks` names calendars; `target` names the one that consultations are written to.
+    """
+    services: Services = request.app.state.services
+    with services.store.read() as session:
+        desk_of(request, session).freelancer(handle)
+    before = Sent("POST", request.url.path, presented(request), idempotency_key, body)
+    if (kept := replay(services, before)) is not None:
+        return kept.response(request)
+    values = sent.model_dump(exclude_unset=True)
+    wanted = _wanted(values, sent.provider, values.get("name", sent.provider), Access(""), Known("", frozenset()))
+    connecting.check_kind(wanted)
+    with services.store.read() as session:
+        known = _unconnected(session, handle, wanted.name)
+    found = connecting.ask(services.open_provider, wanted, connection_to(services.config, wanted, known))
+
+    def action(desk: Desk) -> Answer:
+        person = desk.freelancer(handle)
+        row = _store(desk, wanted, _unconnected(desk.session, handle, wanted.name), found)
+        return made(f"/v1/freelancers/{person.handle}/accounts/{row.id}", accounts.account_json(row))
+
+    return create(request, idempotency_key, body, action)
+
+
+def _unconnected(session: Session, handle: str, name: str) -> Known:
+    known = known_account(session, handle, name)
+    if known.is_connected:
+        raise ApiError("wrong-state", f"there is an account {name} already: choose another name, or change that one")
+    return known
+
+
+def _wanted(values: dict[str, Any], provider: str, name: str, access: Access, known: Known) -> Wanted:
+    """The account as it shall be: what is sent, laid over what is known."""
+    return Wanted(
+        provider=provider,
+        name=name,
+        access=Access(
+            values.get("url", access.url),
+            values.get("username", access.username),
+            values.get("password", access.secret),
+        ),
+        blocks=values.get("blocks", known.blocks),
+        target=values.get("target", known.target),
+        habits=Habits(
+            tentative=values.get("tentative", known.habits.tentative),
+            unanswered=values.get("unanswered", known.habits.unanswered),
+            working_elsewhere=values.get("working_elsewhere", known.habits.working_elsewhere),
+            when_stale=values.get("when_stale", known.habits.when_stale),
+            sync_every_seconds=values.get("sync_every_seconds", known.habits.sync_every_seconds),
+        ),
+    )
+
+
+def _store(desk: Desk, wanted: Wanted, known: Known, found: Found) -> Account:
+    return store_account(Storing(desk.session, desk.config, desk.services.vault, desk.now), wanted, known, found)
+
+
+@router.get(_ONE, operation_id="get_account", responses={200: {"model": AccountView}, **PROBLEMS})
+def get_account(request: Request, handle: str, account_id: str) -> Response:
+    """An account and its state."""
+    return look_up(request, lambda desk: accounts.account_json(_account(desk, handle, account_id)))
+
+
+def _account(desk: Desk, handle: str, account_id: str) -> Account:
+    return there(accounts.find_account(desk.session, desk.freelancer(handle), account_id), "account")
+
+
+@router.patch(_ONE, operation_id="update_account", responses={200: {"model": AccountView}, **_ASKING})
+def update_account(request: Request, handle: str, account_id: str, sent: AccountSettings) -> Response:
+    """Change what the body names. With an address, a user name or a password the server is asked first."""
+    values = sent.model_dump(exclude_unset=True)
+    if any(name in values for name in _ACCESS):
+        return _reconnect(request, handle, account_id, values)
+
+    def action(desk: Desk) -> Answer:
+        row = _account(desk, handle, account_id)
+        accounts.change_account(desk.session, desk.config, row, values, desk.now)
+        return Answer.of(200, accounts.account_json(row))
+
+    return change(request, action)
+
+
+def _reconnect(request: Request, handle: str, account_id: str, values: dict[str, Any]) -> Response:
+    services: Services = request.app.state.services
+    with services.store.read() as session:
+        row = _account(desk_of(request, session), handle, account_id)
+        if row.declared:
+            raise file_only(f"the account {row.name}")
+        wanted = _renewed(services, row, known := known_account(session, handle, row.name), values)
+    connecting.check_kind(wanted)
+    found = connecting.ask(services.open_provider, wanted, connection_to(services.config, wanted, known))
+
+    def action(desk: Desk) -> Answer:
+        row = _account(desk, handle, account_id)
+        _store(desk, wanted, known_account(desk.session, handle, row.name), found)
+        return Answer.of(200, accounts.account_json(row))
+
+    return change(request, action)
+
+
+def _renewed(services: Services, row: Account, known: Known, values: dict[str, Any]) -> Wanted:
+    """The account with its new access. What the operator allowed, they allowed for the address it had."""
+    access = access_of(row, services.vault) or Access(row.url, row.username)
+    wanted = _wanted(values, row.provider, row.name, access, known)
+    if wanted.access.url != access.url:
+        return wanted
+    return replace(wanted, allow_private=row.allow_private, ca_file=row.ca_file)
+
+
+@router.delete(_ONE, operation_id="disconnect_account", responses={200: {"model": Disconnected}, **PROBLEMS})
+def disconnect_account(request: Request, handle: str, account_id: str) -> Response:
+    """Forget an account's password and all that its calendars said; the answer names what was still owed to it."""
+
+    def action(desk: Desk) -> Answer:
+        row = _account(desk, handle, account_id)
+        owed = accounts.disconnect(desk.session, row)
+        left = [{"booking": one.booking_id, "step": one.step} for one in owed]
+        return Answer.of(200, {"id": row.id, "name": row.name, "owed": left})
+
+    return change(request, action)
+
+
+Full = Annotated[
+    bool,
+    BeforeValidator(lambda value: True if value == "" else value),
+    Query(description="Read everything anew, and believe what was held back."),
+]
+
+
+@router.post(
+    f"{_ONE}/sync", operation_id="sync_account", status_code=202, responses={202: {"model": AccountView}, **PROBLEMS}
+)
+def sync_account(
+    request: Request,
+    handle: str,
+    account_id: str,
+    body: BodyBytes,
+    full: Full = False,  # noqa: FBT002 - a query's member
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Pull an account's calendars now, in the background."""
+
+    def action(desk: Desk) -> Answer:
+        row = _account(desk, handle, account_id)
+        accounts.pull_soon(row, desk.now, full=full)
+        return Answer.of(202, accounts.account_json(row))
+
+    return create(request, idempotency_key, body, action)
