@@ -17,6 +17,7 @@ from syncd.api.schemas.aftermath import Attendance, Completion, Decision, Disput
 from syncd.api.schemas.bookings import BookingView
 from syncd.api.schemas.common import Side
 from syncd.booking import aftermath
+from syncd.booking.expiry import check_in_time
 from syncd.errors import ApiError
 from syncd.services import Services
 from syncd.store.models import Booking
@@ -38,7 +39,7 @@ def report_attendance(
     def tell(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
         if side == "client" and wanted.who != "client":
             raise ApiError("forbidden", "a client tells when the client joined, a key when anyone did")
-        now = services.clock()
+        now = _now(services, booking)
         _not_after(wanted.joined_at, now, "/joined_at")
         return aftermath.report_attendance(session, booking, wanted.who, wanted.joined_at, side, now)
 
@@ -59,7 +60,7 @@ def report_no_show(
     def tell(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
         if wanted.absent == side and (side == "client" or wanted.on_behalf_of):
             raise _invalid("/absent", "must be the other side: nobody reports themselves absent")
-        return aftermath.report_no_show(session, booking, wanted.absent, wanted.note, side, services.clock())
+        return aftermath.report_no_show(session, booking, wanted.absent, wanted.note, side, _now(services, booking))
 
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
 
@@ -76,7 +77,7 @@ def complete_booking(
     """Say that it took place, from its start on; by the client after waiving documents it is approved as well."""
 
     def tell(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
-        return aftermath.complete(session, booking, side, services.clock())
+        return aftermath.complete(session, booking, side, _now(services, booking))
 
     side = wanted.on_behalf_of if wanted else None
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), side, tell)
@@ -94,7 +95,7 @@ def report_documents(
     """Tell when the client got the documents, or, as the client, waive them."""
 
     def tell(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
-        names, now = _names(booking, wanted.name), services.clock()
+        names, now = _names(booking, wanted.name), _now(services, booking)
         if wanted.delivered_at is None:
             _only_the_client(side, "waives documents")
             return aftermath.waive(session, booking, names, now)
@@ -119,7 +120,7 @@ def dispute_booking(
 
     def tell(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
         _only_the_client(side, "disputes")
-        return aftermath.dispute(session, booking, wanted.text, services.clock())
+        return aftermath.dispute(session, booking, wanted.text, _now(services, booking))
 
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
 
@@ -140,10 +141,17 @@ def decide_outcome(
         holder = key_holder(session, presented(request))
         if holder is None:
             raise ApiError("forbidden", "deciding an outcome needs a key with the scope manage")
-        now = services.clock()
+        now = _now(services, booking)
         return aftermath.decide_outcome(session, booking, decision, wanted.reason, holder.key_id, now)
 
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), None, decide, scope="manage")
+
+
+def _now(services: Services, booking: Booking) -> datetime:
+    """The time, at which the booking isn't a hold that ran out: of such a one nothing is heard."""
+    now = services.clock()
+    check_in_time(booking, now)
+    return now
 
 
 def _names(booking: Booking, name: str | None) -> tuple[str, ...]:

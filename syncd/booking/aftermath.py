@@ -108,8 +108,10 @@ def complete_overdue(session: Session, booking: Booking, now: datetime) -> None:
     if booking.state == "confirmed" and now >= policy.completed_at(facts.end, facts.policy):
         booking.state = "completed"
         _written(session, booking, facts, "time", "complete", {})
-    elif booking.state in _OVER and policy.decide(facts).to_json() != booking.outcome:
-        _written(session, booking, facts, "time", "outcome", {})
+    elif booking.state in _OVER:
+        booking.overdue_at = policy.next_change_at(facts)
+        if policy.decide(facts).to_json() != booking.outcome:
+            _written(session, booking, facts, "time", "outcome", {})
 
 
 def effective_outcome(booking: Booking) -> dict[str, Any] | None:

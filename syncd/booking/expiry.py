@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from syncd.booking.aftermath import complete_overdue
 from syncd.booking.making import enter
 from syncd.booking.recording import change, record
 from syncd.booking.states import Action, State, next_state
@@ -73,4 +74,9 @@ def sweep(services: Services) -> int:
 
 def _sweep_one(services: Services, freelancer_id: str) -> int:
     with services.store.write() as session:
-        return expire_overdue(session, freelancer_id, services.clock())
+        now = services.clock()
+        expired = expire_overdue(session, freelancer_id, now)
+        late = lives.ended(session, freelancer_id, now)
+        for booking in late:
+            complete_overdue(session, booking, now)
+        return expired + len(late)

@@ -10,10 +10,9 @@ is the public, and the freelancer the freelancer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -23,7 +22,7 @@ from syncd.booking.answers import check_answers
 from syncd.booking.clients import Standing, check_client, check_holds
 from syncd.booking.expiry import check_in_time, expire, step
 from syncd.booking.judging import check_answered, duration_of, judge, judge_outside, moving
-from syncd.booking.making import Said, Wish, enter, given, new_booking, promise_event, say
+from syncd.booking.making import NOTHING, Said, Wish, enter, new_booking, promise_event, say
 from syncd.booking.recording import change, change_event, flush, note, record
 from syncd.booking.states import State
 from syncd.errors import ApiError, NotOffered, WrongState
@@ -173,20 +172,17 @@ def confirm(
     actor: Side,
     now: datetime,
     *,
-    client: Mapping[str, Any] | None = None,
-    answers: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    said: Said = NOTHING,
     looked: Looked = NOT_LOOKED,
     standing: Standing | None = None,
 ) -> Booking:
     """Make of a hold what the client agreed to: confirmed, or pending where the freelancer approves.
 
-    What is given replaces what the hold had. Raises HoldExpired, WrongState, SlotTaken for new outside busy time,
+    What is `said` (`client`, `answers`, `metadata`) replaces what the hold had. Raises HoldExpired, WrongState, SlotTaken for new outside busy time,
     AvailabilityUnknown, ApiError.
     """
     standing = standing or _standing(actor)
     offers.lock_freelancer(session, booking.freelancer_id)
-    said = given(client=client, answers=answers, metadata=metadata)
     situation = check_confirm(session, situations, booking, said, now, standing=standing)
     check_answered(looked)
     say(booking, said)
@@ -325,6 +321,7 @@ def _move(session: Session, booking: Booking, start_at: datetime, now: datetime)
     )
     booking.ends_at += start_at - booking.starts_at
     booking.starts_at = start_at
+    booking.attendance = []  # whoever came for the old time hasn't come for the new one
     booking.buffer_before_minutes = booking.consultation.buffer_before_minutes
     booking.buffer_after_minutes = booking.consultation.buffer_after_minutes
     asked_at = lives.asked_at(session, booking.id) if booking.state == "pending" else None
@@ -340,7 +337,7 @@ def cancel(session: Session, booking: Booking, actor: Side, reason: str | None, 
     _not_begun(booking, now)
     if booking.state == "confirmed":
         outcome = policy.cancel_outcome(actor, now, booking.free_cancellation_until_at)
-        booking.outcome = {**asdict(outcome), "final_at": outcome.final_at.isoformat()}
+        booking.outcome = outcome.to_json()
     enter(booking, following, now)
     booking.cancel_reason = reason
     booking.sequence += 1

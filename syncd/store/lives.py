@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session, joinedload
 
-from syncd.store.models import LIVE_STATES, WAITING_STATES, Booking, BookingAction
+from syncd.store.models import LIVE_STATES, OWNING_STATES, WAITING_STATES, Booking, BookingAction
 
 _BATCH = 100
 
@@ -25,14 +25,14 @@ def overdue(session: Session, freelancer_id: str, now: datetime) -> Sequence[Boo
 
 
 def overdue_freelancers(session: Session, now: datetime) -> Sequence[str]:
-    """The freelancers who have a booking whose state time alone has ended."""
-    late = and_(Booking.state.in_((*WAITING_STATES, "confirmed")), Booking.overdue_at <= now)
+    """The freelancers who have a booking whose state time alone has ended, or whose outcome it has changed."""
+    late = and_(Booking.state.in_((*WAITING_STATES, *OWNING_STATES)), Booking.overdue_at <= now)
     return session.scalars(select(Booking.freelancer_id).where(late).distinct()).all()
 
 
 def ended(session: Session, freelancer_id: str, now: datetime) -> Sequence[Booking]:
-    """Some of a freelancer's confirmed bookings about which nobody reported in time, oldest first."""
-    late = and_(Booking.state == "confirmed", Booking.overdue_at <= now)
+    """Some of a freelancer's bookings that time completes, or whose outcome it changes, oldest first."""
+    late = and_(Booking.state.in_(OWNING_STATES), Booking.overdue_at <= now)
     chosen = select(Booking).where(Booking.freelancer_id == freelancer_id, late)
     return session.scalars(chosen.order_by(Booking.overdue_at).limit(_BATCH)).all()
 
