@@ -1,30 +1,35 @@
 """The slot feed: the predicate's listing as bytes, kept until something or time alone changes it (semantics 10).
 
-The zones can't change below a running process, so tzdata's version needs no place in the key of what is kept. Never
-calls a provider. What is unknown is said to be unknown: a stale calendar that closes is AvailabilityUnknown.
+Where nothing is listed it says what comes next. The zones can't change below a running process, so tzdata's version
+needs no place in the key of what is kept. Never calls a provider. What is unknown is said to be unknown: a stale
+calendar that closes is AvailabilityUnknown.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Lock
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from availability import open_periods, open_slots, valid_until, whole_second
+from availability import Situation, first_slot, open_periods, open_slots, valid_until, whole_second
 from syncd.booking.judging import moving
 from syncd.errors import AvailabilityUnknown
 from syncd.feed_json import render_days, render_periods
-from syncd.instants import rfc3339
+from syncd.instants import local, rfc3339
 from syncd.situation import Circumstances, Situations
 from syncd.store.models import Booking
 from syncd.store.offers import Offer
+from syncd.sync.staleness import Trust
 
 _KEPT_BYTES = 32 * 1024 * 1024
+_LONGEST_KEPT = timedelta(days=366)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,12 +46,12 @@ class FeedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswer:
-    """The answer's bytes, their ETag, and the calendars they rest on."""
+    """The answer's bytes, their ETag, the calendars they rest on, and until when they may be kept."""
 
     body: bytes
     etag: str
     calendar_ids: tuple[str, ...]
-    expires_at: datetime | None
+    expires_at: datetime
 
 
 class Feed:
@@ -60,17 +65,8 @@ class Feed:
 
     def answer(self, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> FeedAnswer:
         """The public answer, from what is kept if nothing has changed. Raises AvailabilityUnknown."""
-        # A pull that changes no slot still changes how fresh they are.
-        version = offer.freelancer.availability_version, offer.pulled_at
-        key = (offer.freelancer.id, version, offer.consultation.id, question)
-        kept = self._kept.get(key)
-        if kept is not None and (kept.expires_at is None or now < kept.expires_at):
-            return kept
-        circumstances = self._situations.load(session, offer, now)
-        answer = _answer(offer, question, circumstances, with_calendars=False)
-        if not circumstances.is_degraded:
-            self._keep(key, answer)
-        return answer
+        make = partial(_answer, offer, question, with_calendars=False)
+        return self._recall(session, offer, now, question, make)
 
     def detailed(
         self,
@@ -86,6 +82,25 @@ class Feed:
         around a booking that is being moved (semantics 6). Raises AvailabilityUnknown."""
         circumstances = self._situations.load(session, offer, now, leave_out=moved.id if moved else None)
         return _answer(offer, question, circumstances, with_calendars=with_calendars, moved=moved)
+
+    def first(self, session: Session, offer: Offer, tz: str, now: datetime) -> FeedAnswer:
+        """The first slot of the consultation's first duration, as one item of a list; kept like `answer`."""
+        return self._recall(session, offer, now, tz, partial(_first, offer, tz))
+
+    def _recall(
+        self, session: Session, offer: Offer, now: datetime, asked: object, make: Callable[[Circumstances], FeedAnswer]
+    ) -> FeedAnswer:
+        # A pull that changes no slot still changes how fresh they are.
+        version = offer.freelancer.availability_version, offer.pulled_at
+        key = (offer.freelancer.id, version, offer.consultation.id, asked)
+        kept = self._kept.get(key)
+        if kept is not None and now < kept.expires_at:
+            return kept
+        circumstances = self._situations.load(session, offer, now)
+        answer = make(circumstances)
+        if not circumstances.is_degraded:
+            self._keep(key, answer)
+        return answer
 
     def _keep(self, key: tuple[object, ...], answer: FeedAnswer) -> None:
         with self._lock:
@@ -119,28 +134,81 @@ def _answer(
         found = render_periods(open_periods(situation, duration, window), question.time_zone)
     else:
         found = render_days(open_slots(situation, duration, window), duration, question.time_zone)
-    changes = valid_until(situation, duration, window)
-    instants = [circumstances.changes_at, _EPOCH + timedelta(seconds=changes - 1) if changes is not None else None]
-    expires_at = min((at for at in instants if at is not None), default=None)
-    meta = _meta(circumstances, expires_at, with_calendars=with_calendars)
-    body = _body(offer, question, found, meta, situation.rules.increment)
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    calendar_ids = tuple(trust.id for trust in circumstances.trusts)
-    return FeedAnswer(body, etag, calendar_ids, expires_at)
-
-
-def _meta(circumstances: Circumstances, expires_at: datetime | None, *, with_calendars: bool) -> dict[str, object]:
-    meta: dict[str, object] = {
-        "state": "degraded" if circumstances.is_degraded else "fresh",
-        "next_slot": None,
-        "valid_until": rfc3339(expires_at) if expires_at else None,
-    }
+    listed_none = found in (b"{}", b"[]")
+    ahead = look_ahead(situation, duration, window[1]) if listed_none else Ahead(None, None)
+    changes_at = _earliest(circumstances, valid_until(situation, duration, window), ahead.changes)
+    meta = _meta(circumstances, _local(ahead.start, question.time_zone), changes_at)
     if with_calendars:
-        meta["calendars"] = [
-            {"id": t.id, "state": t.state, "synced_at": rfc3339(t.synced_at) if t.synced_at else None}
-            for t in circumstances.trusts
-        ]
-    return meta
+        meta["calendars"] = [_calendar(trust) for trust in circumstances.trusts]
+    body = _body(offer, question, found, meta, situation.rules.increment)
+    return _feed_answer(circumstances, body, changes_at)
+
+
+def _feed_answer(circumstances: Circumstances, body: bytes, changes_at: datetime | None) -> FeedAnswer:
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    longest = _EPOCH + timedelta(seconds=circumstances.situation.now) + _LONGEST_KEPT
+    calendar_ids = tuple(trust.id for trust in circumstances.trusts)
+    return FeedAnswer(body, etag, calendar_ids, min(changes_at or longest, longest))
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The first start that can be booked from some instant on, and the first second of now at which it is another."""
+
+    start: int | None
+    changes: int | None
+
+
+def look_ahead(situation: Situation, duration: int, start: int) -> Ahead:
+    """Look for a slot from `start` on, all in whole seconds since the epoch. Raises ValueError as `first_slot` does.
+
+    What enters the horizon is looked for as far as an answer is kept.
+    """
+    _, high = situation.rules.booking_window(situation.now)
+    first = first_slot(situation, duration, (start, high))
+    if first is not None:
+        return Ahead(first, valid_until(situation, duration, (first, first + 1)))
+    farthest = high + int(_LONGEST_KEPT.total_seconds())
+    return Ahead(None, valid_until(situation, duration, (max(start, high), farthest)))
+
+
+def _earliest(circumstances: Circumstances, *seconds: int | None) -> datetime | None:
+    """The last instant at which an answer is right for sure; None if time alone never changes it."""
+    instants = [_EPOCH + timedelta(seconds=second - 1) for second in seconds if second is not None]
+    return min(instants + [at for at in [circumstances.changes_at] if at], default=None)
+
+
+def _first(offer: Offer, tz: str, circumstances: Circumstances) -> FeedAnswer:
+    situation, minutes = circumstances.situation, offer.consultation.durations_minutes[0]
+    known = not situation.stale
+    ahead = look_ahead(situation, minutes * 60, situation.now) if known else Ahead(None, None)
+    changes_at = _earliest(circumstances, ahead.changes)
+    meta = _meta(circumstances, _local(ahead.start, tz), changes_at) | ({} if known else {"state": "unknown"})
+    item = {
+        "freelancer": offer.freelancer.handle,
+        "consultation": offer.consultation.slug,
+        "duration_minutes": minutes,
+        "time_zone": tz,
+        **meta,
+        "online": None,
+    }
+    return _feed_answer(circumstances, json.dumps(item, separators=(",", ":")).encode(), changes_at)
+
+
+def _meta(circumstances: Circumstances, next_slot: str | None, changes_at: datetime | None) -> dict[str, object]:
+    return {
+        "state": "degraded" if circumstances.is_degraded else "fresh",
+        "next_slot": next_slot,
+        "valid_until": rfc3339(changes_at) if changes_at else None,
+    }
+
+
+def _local(start: int | None, tz: str) -> str | None:
+    return None if start is None else local(start, tz)
+
+
+def _calendar(trust: Trust) -> dict[str, str | None]:
+    return {"id": trust.id, "state": trust.state, "synced_at": rfc3339(trust.synced_at) if trust.synced_at else None}
 
 
 def _body(offer: Offer, question: FeedQuestion, found: bytes, meta: dict[str, object], increment: int) -> bytes:

@@ -181,11 +181,11 @@ def test_valid_until_is_when_time_alone_changes_the_answer(house):
     assert house.starts(start="2026-11-23", end="2026-11-23")[0] == "2026-11-23T13:15:00+00:00"
 
 
-def test_an_answer_that_nothing_changes_has_no_end(untouched):
+def test_an_answer_about_the_past_ends_with_its_next_slot(untouched):
     assert untouched.slots("cyd/talk", "2020-01-01", "2020-01-02")["meta"] == {
         "state": "fresh",
-        "next_slot": None,
-        "valid_until": None,
+        "next_slot": "2026-11-23T09:00:00+00:00",
+        "valid_until": "2026-11-23T09:00:00Z",
     }
 
 

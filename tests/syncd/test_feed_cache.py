@@ -22,8 +22,8 @@ from syncd.store.models import LIVE_STATES, Booking
 HALF_HOUR = 1800
 
 
-def ask(house, feed: Feed, days: int, form: str = "slots") -> tuple[object, str] | str:
-    """What a feed says of the coming days from that Monday on, and in which state; or that it is unknown."""
+def ask(house, feed: Feed, days: int, form: str = "slots") -> tuple[object, str, str | None] | str:
+    """What a feed says of the days from that Monday on, in which state, what comes next; or that it is unknown."""
     midnight = house.opening
     question = FeedQuestion(midnight, midnight + timedelta(days=days), 30, "Europe/London", form)
     with house.services.store.read() as session:
@@ -33,13 +33,13 @@ def ask(house, feed: Feed, days: int, form: str = "slots") -> tuple[object, str]
             answer = json.loads(feed.answer(session, offer, question, house.now).body)
         except AvailabilityUnknown:
             return "unknown"
-    return answer[form], answer["meta"]["state"]
+    return answer[form], answer["meta"]["state"], answer["meta"]["next_slot"]
 
 
 def compare(house) -> set[int]:
     """Check what is kept against a feed that never kept anything; returns the listed starts."""
     listed: set[int] = set()
-    for days, form in ((12, "slots"), (2, "slots"), (12, "periods")):
+    for days, form in ((12, "slots"), (2, "slots"), (12, "periods"), (0, "slots")):
         fresh = ask(house, Feed(Situations(timedelta(minutes=30))), days, form)
         assert ask(house, house.services.feed, days, form) == fresh
         if form == "slots" and fresh != "unknown":
