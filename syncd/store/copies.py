@@ -72,6 +72,7 @@ def _copy(source: sqlite3.Connection, path: Path, progress: Progress) -> None:
 
 def one_file(path: Path) -> None:
     """Leave no write-ahead log beside a database. Raises StoreError if someone has it open, NotACopy if damaged."""
+    _check_magic(path)  # SQLite removes the log of what it doesn't know for a database
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -92,9 +93,7 @@ def contents_of(session: Session) -> Contents:
 
 def check(path: Path) -> None:
     """Raise NotACopy unless a file is a whole database of ours, of this version or an earlier one."""
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise NotACopy("it is no SQLite database")
+    _check_magic(path)
     try:
         with closing(_read_only(path)) as connection:
             found, revisions = _structure(connection)
@@ -105,6 +104,12 @@ def check(path: Path) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
     if unknown := set(revisions) - known:
         raise NotACopy(f"it was made by a newer version of syncd (schema {unknown.pop()}): update this one first")
+
+
+def _check_magic(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise NotACopy("it is no SQLite database")
 
 
 def _structure(connection: sqlite3.Connection) -> tuple[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,11 +10,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from syncd.booking import lifecycle
+from syncd.booking.making import Wish
+from syncd.config import load_config
+from syncd.services import open_services
+from syncd.store import offers
 
 _CONFIG = """
 [daemon]
@@ -90,6 +98,48 @@ def shell(tmp_path: Path) -> Shell:
     made = Shell(tmp_path)
     made.configure()
     return made
+
+
+class Inside:
+    """The same installation, opened in this process beside the commands."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.services = open_services(load_config(folder / "config.toml", environment))
+        self.store = self.services.store
+
+    def book(self, start: datetime, offer: str = "ada/intro", minutes: int = 30, **client: str) -> str:
+        """Book as the freelancer; returns the booking's id."""
+        named = {"name": "Grace Hopper", "email": "grace@navy.example"} | client
+        with self.store.write() as session:
+            found = offers.find_offer(session, *offer.split("/"))
+            assert found is not None
+            wish = Wish(start, minutes, named)
+            now = self.services.clock()
+            return lifecycle.book(session, self.services.situations, found, wish, "freelancer", now).id
+
+
+@pytest.fixture
+def inside(shell: Shell) -> Iterator[Callable[[], Inside]]:
+    """Open the shell's installation in this process; it is closed at the end."""
+    with contextlib.ExitStack() as closing:
+
+        def open_it() -> Inside:
+            made = Inside(shell.folder, shell.environment)
+            closing.callback(made.store.close)
+            return made
+
+        yield open_it
+
+
+@pytest.fixture
+def coming() -> Callable[..., datetime]:
+    """An instant of a Monday two to eight days ahead, by its hour in UTC: `coming(9.5)`; `days` later."""
+
+    def coming(hour: float, days: int = 0) -> datetime:
+        day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
+        return day + timedelta(days=-day.weekday() % 7 + days, hours=hour)
+
+    return coming
 
 
 class Feed:
