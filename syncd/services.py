@@ -18,6 +18,7 @@ from syncd.situation import Situations
 from syncd.store.declared import Applying, apply_config
 from syncd.store.engine import Store, has_data, open_store
 from syncd.sync.listing import choose
+from syncd.sync.looker import Looker
 from syncd.sync.pull import pull_window
 
 
@@ -40,6 +41,7 @@ class Services:
     port: int = 0  # where the HTTP server listens
     nudge: Callable[[], None] = lambda: None
     beat_at: datetime | None = field(default=None)
+    looker: Looker = field(default_factory=Looker)
 
 
 def open_services(config: Config, *, apply: bool = True, clock: Callable[[], datetime] = utc_now) -> Services:

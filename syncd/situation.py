@@ -59,7 +59,7 @@ class Situations:
         rules = rules_of(offer.freelancer, offer.consultation)
         reach_at = now + timedelta(seconds=rules.horizon + max(rules.durations) + rules.buffer_after)
         known = [trust_of(c, c.account, self.stale_after, now, reach_at=reach_at) for c in calendars]
-        trusts = (*known, *_unknowns(accounts, offer.consultation.blocks))
+        trusts = (*known, *unknowns(accounts, offer.consultation.blocks))
         live = offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
         others = [b for b in live if b.id != leave_out]
         bookings = [b for b in others if not _is_over(b, now)]
@@ -117,7 +117,7 @@ def _named(accounts: Sequence[Account], names: Sequence[str]) -> list[Calendar]:
     ]
 
 
-def _unknowns(accounts: Sequence[Account], named: Sequence[str]) -> list[Trust]:
+def unknowns(accounts: Sequence[Account], named: Sequence[str]) -> list[Trust]:
     """What stands for calendars that may block and that nobody has seen."""
     if named:
         return [_unknown(accounts, name) for name in named if not _named(accounts, [name])]

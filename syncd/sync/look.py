@@ -1,16 +1,34 @@
 """The live look: what the calendars that could block say right now, before a hold or a booking (semantics 17).
 
-Decides nothing of what is bookable: what it finds busy goes into the store, where the predicate finds it.
+Decides which calendars are asked, about which span, and what it means that one gave no answer. Decides nothing of what
+is bookable: what it finds busy goes into the store, where the predicate finds it.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.orm import Session
+
+from providers.model import Window
+from syncd.situation import blocking, unknowns
+from syncd.store import leases, offers
+from syncd.store.models import Consultation
+from syncd.sync.glance import look_at
+from syncd.sync.looker import Look, Outcome, Place
 
 if TYPE_CHECKING:
     from syncd.services import Services
+
+log = structlog.get_logger("syncd.sync")
+
+PATIENCE = 2.0
+"""Seconds for all accounts together, connecting included."""
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +43,88 @@ class Looked:
 NOT_LOOKED = Looked(verified=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A calendar whose answer is wanted; one that can't be asked has no place."""
+
+    id: str
+    closes: bool
+    place: Place | None
+
+
 def look(
     services: Services, consultation_id: str, start_at: datetime, end_at: datetime, *, leave_out: str | None = None
 ) -> Looked:
     """Ask every account whose calendars could block this span, within two seconds altogether, outside any transaction.
 
-    What is found busy is in the store when this returns. `leave_out` is a booking that is being moved.
+    What is found busy is in the store when this returns. `leave_out` is a booking that is being moved: its event, like
+    all of ours, is told by identity and never by the span, so it changes nothing here. Raises StoreError.
     """
-    del services, consultation_id, start_at, end_at, leave_out
-    return NOT_LOOKED
+    del leave_out
+    began, until = time.monotonic(), time.monotonic() + PATIENCE
+    with services.store.read() as session:
+        consultation = session.get(Consultation, consultation_id)
+        if consultation is None:
+            return NOT_LOOKED
+        wanted = _wanted(session, consultation, services.clock())
+        window = _window(consultation, start_at, end_at)
+    outcomes = _outcomes(services, wanted, window, until)
+    unanswered = [one for one in wanted if not outcomes[one.id].answered]
+    _tell(consultation_id, outcomes, time.monotonic() - began)
+    return Looked(not unanswered, tuple(dict.fromkeys(one.id for one in unanswered if one.closes)))
+
+
+def _wanted(session: Session, consultation: Consultation, now: datetime) -> list[_Wanted]:
+    """The calendars that block a consultation, and what stands for those that nobody has seen."""
+    accounts = offers.accounts_of(session, consultation.freelancer_id)
+    unseen = [_Wanted(trust.id, trust.closes, None) for trust in unknowns(accounts, consultation.blocks)]
+    return unseen + [
+        _Wanted(
+            calendar.id,
+            calendar.account.when_stale == "close",
+            Place(calendar.account_id, calendar.id) if leases.may_look(calendar.account, now) else None,
+        )
+        for calendar in blocking(accounts, consultation.blocks)
+    ]
+
+
+def _window(consultation: Consultation, start_at: datetime, end_at: datetime) -> Window:
+    """The span with its buffers, in whole days and one more at each end.
+
+    Dates lie on other instants in each zone, and which one a server goes by isn't known.
+    """
+    first = start_at - timedelta(minutes=consultation.buffer_before_minutes)
+    last = end_at + timedelta(minutes=consultation.buffer_after_minutes)
+    return Window(_midnight(first) - _DAY, _midnight(last) + 2 * _DAY)
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _outcomes(services: Services, wanted: list[_Wanted], window: Window, until: float) -> dict[str, Outcome]:
+    """Ask all at once and wait for all of them together."""
+    tickets = {
+        one.id: services.looker.ask(one.place, window, until, _looking_at(services, one.id))
+        for one in wanted
+        if one.place is not None
+    }
+    not_asked = Outcome(answered=False, reason="it can't be asked now")
+    return {one.id: tickets[one.id].wait() if one.id in tickets else not_asked for one in wanted}
+
+
+def _looking_at(services: Services, calendar_id: str) -> Look:
+    return lambda window, until: look_at(services, calendar_id, window, until)
+
+
+def _tell(consultation_id: str, outcomes: dict[str, Outcome], seconds: float) -> None:
+    failed = {calendar_id: outcome.reason for calendar_id, outcome in outcomes.items() if not outcome.answered}
+    changed = sum(outcome.changed for outcome in outcomes.values())
+    (log.warning if failed else log.info)(
+        "looked",
+        consultation=consultation_id,
+        calendars=len(outcomes),
+        changed=changed,
+        unanswered=failed,
+        seconds=round(seconds, 3),
+    )
