@@ -32,12 +32,13 @@ class Offer:
 
 
 def find_offer(session: Session, handle: str, slug: str) -> Offer | None:
-    """The offer at `handle/slug`."""
-    return _offer(session, Freelancer.handle == handle, Consultation.slug == slug)
+    """The offer at `handle/slug`, unless it or its freelancer was removed."""
+    shown = (Freelancer.removed.is_(False), Consultation.removed.is_(False))
+    return _offer(session, Freelancer.handle == handle, Consultation.slug == slug, *shown)
 
 
 def offer_of(session: Session, consultation_id: str) -> Offer | None:
-    """The offer a consultation id stands for."""
+    """The offer a consultation id stands for, removed or not: its bookings are kept."""
     return _offer(session, Consultation.id == consultation_id)
 
 
