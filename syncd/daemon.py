@@ -22,6 +22,7 @@ import structlog
 import uvicorn
 
 from providers.errors import GrantRevoked
+from syncd.booking.expiry import sweep
 from syncd.config import Config, later_keys, load_config
 from syncd.errors import ConfigError, Mistake, SyncdError
 from syncd.jobs.account import WorkReport, Workshop
@@ -140,6 +141,7 @@ class Daemon:
         self._services.beat_at = self._services.clock()
         if not self._stop.is_set():
             self._runner.submit_due()
+            sweep(self._services)
 
     def _tidy(self) -> None:
         with self._services.store.write() as session:
@@ -236,6 +238,7 @@ def _wait_until_serving(server: uvicorn.Server, thread: Thread) -> None:
 
 def run_once(services: Services, locks: ProcessLocks) -> WorkReport:
     """`syncd run --once`: all that is due now, once; what failed the last time is tried, whatever its back-off."""
+    sweep(services)
     now = services.clock()
     with services.store.read() as session:
         due = leases.due_accounts(session, now, insist=True)
