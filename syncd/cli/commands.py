@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from syncd.cli import completion
 from syncd.cli.app import DEFAULT, AsJson, ConfigPath, app, connect_app, key_app
 
 
@@ -146,7 +147,9 @@ def accounts(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
     return show_accounts(config, as_json=as_json)
 
 
-Whose = Annotated[str, typer.Argument(help="Whose account it is.", metavar="FREELANCER")]
+Whose = Annotated[
+    str, typer.Argument(help="Whose account it is.", metavar="FREELANCER", autocompletion=completion.handles)
+]
 Blocks = Annotated[
     list[str] | None, typer.Option("--blocks", help='A calendar that blocks; may be repeated; "*" is all.')
 ]
@@ -157,9 +160,20 @@ CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Certificates of 
 @connect_app.command("caldav")
 def connect_caldav(
     freelancer: Whose,
-    url: Annotated[str, typer.Option("--url", help="The server's, principal's or calendar's address.")],
-    username: Annotated[str, typer.Option("--username", help="The user name there.")],
     config: ConfigPath = DEFAULT,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Where it is: icloud, fastmail, nextcloud, mailbox.org, posteo, gmx, yahoo, zimbra, radicale, own.",
+            autocompletion=completion.presets,
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="The server's, principal's or calendar's address.")] = None,
+    server: Annotated[
+        str | None, typer.Option("--server", help="The server's name, for a preset of which everyone has their own.")
+    ] = None,
+    username: Annotated[str | None, typer.Option("--username", help="The user name there.")] = None,
     name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "caldav",
     blocks: Blocks = None,
     target: Annotated[str | None, typer.Option("--target", help="The calendar consultations are written to.")] = None,
@@ -170,22 +184,24 @@ def connect_caldav(
     ca_file: CaFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Connect a CalDAV account.
+    """Connect a CalDAV account, or give one that is connected a new password.
 
-    Asks for the password, or reads it from standard input, and sees what the server does with each calendar.
+    Asks for what wasn't said; the password may be piped. Sees what the server does with each calendar.
     """
     from syncd.cli.connecting import Wish, connect
 
-    wish = Wish("caldav", freelancer, name, url, username, blocks, target, allow_private, ca_file, prove)
+    wish = Wish(
+        *("caldav", freelancer, name, url, username, preset, server, blocks, target), allow_private, ca_file, prove
+    )
     return connect(config, wish, as_json=as_json)
 
 
 @connect_app.command("ics")
 def connect_ics(
     freelancer: Whose,
-    url: Annotated[str, typer.Option("--url", help="The feed's address: webcal://… or https://…")],
-    username: Annotated[str, typer.Option("--username", help="The user name, if the feed asks for one.")] = "",
     config: ConfigPath = DEFAULT,
+    url: Annotated[str | None, typer.Option("--url", help="The feed's address: webcal://… or https://…")] = None,
+    username: Annotated[str | None, typer.Option("--username", help="The user name, if the feed asks for one.")] = None,
     name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "ics",
     blocks: Blocks = None,
     allow_private: Private = False,
@@ -198,7 +214,7 @@ def connect_ics(
     """
     from syncd.cli.connecting import Wish, connect
 
-    wish = Wish("ics", freelancer, name, url, username, blocks, "", allow_private, ca_file)
+    wish = Wish("ics", freelancer, name, url, username, None, None, blocks, "", allow_private, ca_file)
     return connect(config, wish, as_json=as_json)
 
 

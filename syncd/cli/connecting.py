@@ -1,51 +1,48 @@
-"""`connect`: asks a person what they want connected, and tells what came of it."""
+"""`connect`: asks what is missing, checks by connecting, lets choose calendars, tells what was found.
+
+Decides what is asked and printed. What must be true of an account and how it is stored is `syncd.sync.connect`.
+"""
 
 from __future__ import annotations
 
 import secrets
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from getpass import getpass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from providers.model import Probe, RemoteCalendar
 from providers.port import Provider
-from syncd.cli.setup import opened
-from syncd.cli.show import print_json, print_table, say, ways_of
+from syncd.cli.asking import Asker, Question
+from syncd.cli.presets import PRESETS, Preset, address_of, find_preset, preset_of
+from syncd.cli.setup import Opened, opened
+from syncd.cli.show import counted, print_json, print_table, say, ways_of
 from syncd.errors import ApiError
 from syncd.log import scrub
-from syncd.store.access import FEED, Access
-from syncd.sync.connect import (
-    Found,
-    Known,
-    Storing,
-    Wanted,
-    choice_of,
-    chosen_of,
-    connection_to,
-    known_account,
-    list_calendars,
-    opened_account,
-    probe_chosen,
-    store_account,
-)
+from syncd.store.access import FEED, Access, access_of
+from syncd.store.bookings import is_named
+from syncd.store.models import Account
+from syncd.sync import connect as connection
+from syncd.sync.connect import Found, Known, Wanted
 from syncd.sync.prove import Step, Trial, prove
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What `connect` was asked."""
+    """What `connect` was asked; None is what wasn't said."""
 
     provider: str
     freelancer: str
     name: str
-    url: str
-    username: str = ""
+    url: str | None = None
+    username: str | None = None
+    preset: str | None = None
+    server: str | None = None
     blocks: list[str] | None = None
     target: str | None = None
     allow_private: bool = False
@@ -53,55 +50,227 @@ class Wish:
     prove: bool = False
 
 
-@dataclass(slots=True)
-class _Proof:
-    """The steps of a trial, and what it showed of the target."""
-
-    steps: list[Step] = field(default_factory=list)
-    probes: dict[str, Probe] = field(default_factory=dict)
-
-
 def connect(config_path: Path, wish: Wish, *, as_json: bool) -> int:
     """Check by connecting, choose calendars, see what the server does, store. Raises ApiError, ProviderError."""
+    asker = Asker()
+    asker.takes_defaults = not asker.has_person  # what is piped is the password
     with opened(config_path) as installation:
         services = installation.services
-        with services.store.read() as session:
-            known = known_account(session, wish.freelancer, wish.name)
-        wanted = _wanted(wish, known)
-        connection = connection_to(services.config, wanted, known)
-        with opened_account(services.open_provider, wish.provider, connection) as provider:
-            calendars = list_calendars(provider)
-            wanted = _choose(wish, wanted, calendars, known)
-            found = Found(calendars, choice_of(calendars, wanted.blocks, wanted.target))
+        wish, known = _as_before(installation, wish)
+        wanted = _wanted(asker, wish)
+        reached = connection.connection_to(services.config, wanted, known)
+        with connection.opened_account(services.open_provider, wish.provider, reached) as provider:
+            wanted, found = choose(asker, provider, wanted, Choosing(wish.blocks, wish.target, known))
             _check_proof(wish, found)
-            found = replace(found, probes=_probe(provider, found))
-            proof = _prove(provider, found, services.clock(), as_json=as_json) if wish.prove else _Proof()
-        found = replace(found, probes={**found.probes, **proof.probes})
-        with services.store.write() as session:
-            store_account(Storing(session, services.config, services.vault, services.clock()), wanted, known, found)
-    _tell(wish, found, proof, as_json=as_json)
-    return 0 if all(step.passed for step in proof.steps) else 1
+            found = looked_at(provider, found)
+            steps, found = _proved(provider, found, services.clock(), as_json=as_json) if wish.prove else ([], found)
+        _store(installation, wanted, known, found)
+    _tell(wish, found, steps, as_json=as_json)
+    return 0 if all(step.passed for step in steps) else 1
 
 
-def _wanted(wish: Wish, known: Known) -> Wanted:
-    if wish.ca_file is not None and not wish.ca_file.is_file():
-        raise ApiError("invalid-request", f"{wish.ca_file} is no file: name the server's certificates, in PEM")
-    return Wanted(
-        provider=wish.provider,
-        name=wish.name,
-        access=Access(wish.url, wish.username, _ask_password(wish)),
-        habits=known.habits,
-        allow_private=wish.allow_private,
-        ca_file=str(wish.ca_file.resolve()) if wish.ca_file else "",
+def _as_before(installation: Opened, wish: Wish) -> tuple[Wish, Known]:
+    """What is known of the account; one that is connected already needs no new address for a new password."""
+    with installation.services.store.read() as session:
+        try:
+            known = connection.known_account(session, wish.freelancer, wish.name)
+        except ApiError as error:
+            raise _with_next_step(error, wish) from None
+        if not known.is_connected or wish.url is not None or wish.preset is not None:
+            return wish, known
+        same = (Account.freelancer_id == known.freelancer_id, Account.name == wish.name)
+        account = session.scalars(select(Account).where(*same, Account.provider == wish.provider)).one_or_none()
+        access = access_of(account, installation.services.vault) if account else None
+    if account is None or access is None:
+        return wish, known
+    return replace(
+        wish,
+        url=access.url,
+        username=wish.username or access.username,
+        allow_private=wish.allow_private or account.allow_private,
+        ca_file=wish.ca_file or (Path(account.ca_file) if account.ca_file else None),
+    ), known
+
+
+def _with_next_step(error: ApiError, wish: Wish) -> ApiError:
+    if error.code != "not-found":
+        return error
+    return ApiError(
+        error.code, f"{error.detail}: `syncd freelancer add {wish.freelancer}` makes one, `list` lists them"
     )
 
 
-def _ask_password(wish: Wish) -> str:
-    if wish.provider == FEED and not wish.username:
-        return ""
-    if sys.stdin.isatty():
-        return getpass(f"Password of {wish.username} at {wish.url}: ")
-    return sys.stdin.readline().rstrip("\r\n")
+def _wanted(asker: Asker, wish: Wish) -> Wanted:
+    if wish.ca_file is not None and not wish.ca_file.is_file():
+        raise ApiError("invalid-request", f"{wish.ca_file} is no file: name the server's certificates, in PEM")
+    ca_file = str(wish.ca_file.resolve()) if wish.ca_file else ""
+    access = _feed(asker, wish) if wish.provider == FEED else ask_access(asker, wish)
+    return Wanted(wish.provider, wish.name, access, allow_private=wish.allow_private, ca_file=ca_file)
+
+
+def _feed(asker: Asker, wish: Wish) -> Access:
+    url = asker.ask(Question("The feed's address: webcal://… or https://…", "--url", _not_empty, given=wish.url))
+    username = wish.username or ""
+    secret = asker.password(f"Password of {username} for this feed") if username else ""
+    return Access(url, username, secret)
+
+
+# Where the account is
+
+
+def ask_access(asker: Asker, wish: Wish) -> Access:
+    """The address, the user name and the password of a CalDAV account. Raises ApiError."""
+    preset = find_preset(wish.preset) if wish.preset else None
+    if preset is None and wish.url is None:
+        preset = _ask_preset(asker)
+    shown = preset or preset_of(wish.url or "")
+    server = wish.url
+    if server is None and preset and preset.needs_server:
+        example = "https://dav.example.org/" if preset.key == "own" else "cloud.example.org"
+        server = asker.ask(
+            Question(f"The server's address, such as {example}", "--server", _server_of(preset), given=wish.server)
+        )
+    user = Question(shown.user if shown else "The user name there", "--username", _not_empty, given=wish.username)
+    username = asker.ask(user)
+    url = wish.url if wish.url is not None else address_of(preset or PRESETS[-1], server or "", username)
+    if shown and shown.source:
+        asker.say(f"  {shown.title} wants {shown.password}.")
+    return Access(url, username, asker.password(f"Password of {username} at {_host(url)}"))
+
+
+def _ask_preset(asker: Asker) -> Preset:
+    if not asker.is_talking:
+        known = ", ".join(preset.key for preset in PRESETS)
+        raise ApiError("invalid-request", f"--url or --preset is needed; the presets are {known}")
+    show_presets(asker)
+    return asker.ask(Question("Which is it? A number", "--preset", read_preset))
+
+
+def show_presets(asker: Asker, *others: tuple[str, str]) -> None:
+    """The services, numbered, in two columns."""
+    lines = [f"{number:>2}  {preset.title}" for number, preset in enumerate(PRESETS, 1)]
+    lines += [f"{key:>2}  {title}" for key, title in others]
+    half = (len(lines) + 1) // 2
+    for number in range(half):
+        right = lines[number + half] if number + half < len(lines) else ""
+        asker.say(f"  {lines[number]:24}{right}".rstrip())
+
+
+def read_preset(text: str) -> Preset:
+    """A preset by its number or its name. Raises ValueError."""
+    if text.isdigit() and 0 < int(text) <= len(PRESETS):
+        return PRESETS[int(text) - 1]
+    try:
+        return find_preset(text)
+    except ApiError as error:
+        raise ValueError(f"must be a number from 1 to {len(PRESETS)}, or a name: {error}") from None
+
+
+def _server_of(preset: Preset) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        address_of(preset, text, "")
+        return text
+
+    return read
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url
+
+
+# Which of its calendars
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """What was said of calendars, and what stands where nothing was: as before, or as for a new account."""
+
+    blocks: Sequence[str] | None
+    target: str | None
+    known: Known
+    proposes_target: bool = False  # the first that can be written to, unless one was chosen before
+
+
+def choose(asker: Asker, provider: Provider, wanted: Wanted, choosing: Choosing) -> tuple[Wanted, Found]:
+    """Ask the server for its calendars, and a person which of them matter. Raises ApiError, ProviderError."""
+    calendars = connection.list_calendars(provider)
+    if choosing.blocks is None or choosing.target is None:
+        rows = [(str(n), c.name, c.tz or "", _yes(c.can_write)) for n, c in enumerate(calendars, 1)]
+        asker.table(("", "calendar", "zone", "writable"), rows)
+    blocks, target = choosing.blocks, choosing.target
+    if blocks is None:
+        blocks = asker.ask(_which_block(calendars, choosing.known.blocks))
+    if target is None:
+        target = asker.ask(_which_target(calendars, _usual_target(calendars, choosing)))
+    choice = connection.choice_of(calendars, blocks, target)
+    return replace(wanted, blocks=tuple(blocks), target=target), Found(calendars, choice)
+
+
+def _which_block(calendars: Sequence[RemoteCalendar], usual: Sequence[str]) -> Question[list[str]]:
+    def read(text: str) -> list[str]:
+        if text in ("", "none"):
+            return []
+        names = [text] if _named(calendars, text) else [part.strip() for part in text.split(",") if part.strip()]
+        return [_name(calendars, name) for name in names]
+
+    text = 'Which of them block? Numbers or names with commas, "*" for all'
+    return Question(text, "--blocks", read, ",".join(usual) or "none")
+
+
+def _which_target(calendars: Sequence[RemoteCalendar], usual: str) -> Question[str]:
+    def read(text: str) -> str:
+        return "" if text == "none" else _name([c for c in calendars if c.can_write], text)
+
+    text = 'Which takes the consultations that are booked? "none" for none'
+    return Question(text, "--target", read, usual or "none")
+
+
+def _usual_target(calendars: Sequence[RemoteCalendar], choosing: Choosing) -> str:
+    if choosing.known.target or not choosing.proposes_target:
+        return choosing.known.target
+    return next((c.name for c in calendars if c.can_write), "")
+
+
+def _named(calendars: Sequence[RemoteCalendar], text: str) -> bool:
+    return text == "*" or any(is_named(c, text) for c in calendars)
+
+
+def _name(calendars: Sequence[RemoteCalendar], text: str) -> str:
+    """A calendar as its account keeps it: by name, by its id where another has the same name. Raises ValueError."""
+    if _named(calendars, text):
+        return text
+    if text.isdigit() and 0 < int(text) <= len(calendars):
+        chosen = calendars[int(text) - 1]
+        return chosen.name if sum(is_named(c, chosen.name) for c in calendars) == 1 else chosen.remote_id
+    names = ", ".join(c.name for c in calendars)
+    raise ValueError(f"there is no calendar {text!r}; right would be one of {names}")
+
+
+# What its server does
+
+
+def looked_at(provider: Provider, found: Found) -> Found:
+    """See what the server does with each calendar that matters, with a bar for a person."""
+    with _progress(len(connection.chosen_of(found))) as advance:
+        return replace(found, probes=connection.probe_chosen(provider, found, advance))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    from rich.progress import Progress
+
+    from syncd.cli.show import console
+
+    screen = console(to_stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("asking what the server does", total=total)
+        yield lambda: progress.advance(task)
 
 
 def _check_proof(wish: Wish, found: Found) -> None:
@@ -111,63 +280,44 @@ def _check_proof(wish: Wish, found: Found) -> None:
         )
 
 
-def _probe(provider: Provider, found: Found) -> dict[str, Probe]:
-    with _progress(len(chosen_of(found))) as advance:
-        return probe_chosen(provider, found, advance)
-
-
-def _prove(provider: Provider, found: Found, now: datetime, *, as_json: bool) -> _Proof:
+def _proved(provider: Provider, found: Found, now: datetime, *, as_json: bool) -> tuple[list[Step], Found]:
     """Write a throwaway event, a month ahead and at night, and tell of each step."""
-    proof = _Proof()
     target = next(c for c in found.calendars if c.remote_id == found.choice.target)
     at = (now + timedelta(days=30)).replace(hour=2, minute=0, second=0, microsecond=0)
-    key = f"syncd-trial-{secrets.token_hex(8)}"
-    trial = Trial(provider, target, at, key, time.monotonic, time.sleep)
+    trial = Trial(provider, target, at, f"syncd-trial-{secrets.token_hex(8)}", time.monotonic, time.sleep)
+    steps = []
     for step in prove(trial):
-        proof.steps.append(step)
+        steps.append(step)
         if not as_json:
             mark, detail = "ok" if step.passed else "FAILED", f": {scrub(step.detail)}" if step.detail else ""
             say(f"  {mark:6} {step.name} ({step.seconds:.1f} s){detail}")
-    if trial.probe is not None:
-        proof.probes[target.remote_id] = trial.probe
-    return proof
+    seen: dict[str, Probe] = {target.remote_id: trial.probe} if trial.probe is not None else {}
+    return steps, replace(found, probes={**found.probes, **seen})
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("asking what the server does", total=total)
-        yield lambda: progress.advance(task)
+def _store(installation: Opened, wanted: Wanted, known: Known, found: Found) -> None:
+    services = installation.services
+    with services.store.write() as session:
+        storing = connection.Storing(session, services.config, services.vault, services.clock())
+        connection.store_account(storing, wanted, known, found)
 
 
-def _choose(wish: Wish, wanted: Wanted, calendars: Sequence[RemoteCalendar], known: Known) -> Wanted:
-    """Ask what blocks and where consultations go, if a person is there and didn't say; else keep what was chosen."""
-    blocks, target = wish.blocks, wish.target
-    if sys.stdin.isatty() and (blocks is None or target is None):
-        print_table(("calendar", "zone", "writable"), [(c.name, c.tz or "", _yes(c.can_write)) for c in calendars])
-        if blocks is None:
-            usual = ",".join(known.blocks)
-            answer = input(f'Which calendars block? Names with commas, or "*" for all [{usual}]: ')
-            blocks = [name.strip() for name in (answer.strip() or usual).split(",") if name.strip()]
-        if target is None:
-            target = input(f"Which calendar takes consultations? [{known.target or 'none'}]: ").strip() or None
-    kept = known.target if target is None else target
-    return replace(wanted, blocks=known.blocks if blocks is None else tuple(blocks), target=kept)
-
-
-def _tell(wish: Wish, found: Found, proof: _Proof, *, as_json: bool) -> None:
-    calendars = [_calendar_json(c, found) for c in found.calendars]
+def _tell(wish: Wish, found: Found, steps: Sequence[Step], *, as_json: bool) -> None:
+    calendars = calendars_json(found)
     if as_json:
-        steps = {"proof": [asdict(step) for step in proof.steps]} if wish.prove else {}
-        print_json({"account": wish.name, "calendars": calendars, **steps})
+        proof = {"proof": [asdict(step) for step in steps]} if wish.prove else {}
+        print_json({"account": wish.name, "calendars": calendars, **proof})
         return
-    rows = [(c["name"], _yes(c["blocks"]), _yes(c["target"]), ways_of(c["probe"])) for c in calendars]
-    print_table(("calendar", "blocks", "takes consultations", "what its server does"), rows)
-    say(f"{wish.name} is connected. `syncd sync {wish.freelancer}` pulls it now; `syncd run` keeps it up to date.")
+    show_calendars(calendars)
+    say(
+        f"{wish.name} is connected, {counted(len(calendars), 'calendar')}. `syncd sync {wish.freelancer}` pulls it now;"
+    )
+    say("`syncd run` keeps it up to date; `syncd calendars` changes what blocks.")
+
+
+def calendars_json(found: Found) -> list[Mapping[str, Any]]:
+    """The calendars that were found, and what was chosen and seen of them."""
+    return [_calendar_json(calendar, found) for calendar in found.calendars]
 
 
 def _calendar_json(calendar: RemoteCalendar, found: Found) -> Mapping[str, Any]:
@@ -178,6 +328,17 @@ def _calendar_json(calendar: RemoteCalendar, found: Found) -> Mapping[str, Any]:
         "target": calendar.remote_id == found.choice.target,
         "probe": asdict(probe) if probe else None,
     }
+
+
+def show_calendars(calendars: Sequence[Mapping[str, Any]]) -> None:
+    """What was connected, as a table."""
+    rows = [(c["name"], _yes(c["blocks"]), _yes(c["target"]), _ways(c)) for c in calendars]
+    print_table(("calendar", "blocks", "takes consultations", "what its server does"), rows)
+
+
+def _ways(calendar: Mapping[str, Any]) -> str:
+    is_used = calendar["blocks"] or calendar["target"]
+    return ways_of(calendar["probe"]) if is_used else ""
 
 
 def _yes(value: object) -> str:
