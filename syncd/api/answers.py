@@ -1,12 +1,34 @@
-"""An answer as plain values, so that it can be kept and sent again."""
+"""An answer as plain values, so that it can be kept and sent again; and one that isn't sent again to whoever has it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request, Response
+
+
+def unless_known(
+    request: Request, body: bytes, etag: str, headers: Mapping[str, str], media_type: str = "application/json"
+) -> Response:
+    """The body with its ETag, or 304 without it for whoever has it already; asked for again at every use."""
+    headers = {"ETag": etag, "Cache-Control": "no-cache", **headers}
+    if _is_known(etag, request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=media_type)
+
+
+def etag_of(body: bytes) -> str:
+    """A strong ETag of a body."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _is_known(etag: str, if_none_match: str) -> bool:
+    """RFC 9110, 13.1.2: weak comparison with a list of tags, or `*` for any."""
+    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag.removeprefix("W/") in known or known == ["*"]
 
 
 @dataclass(frozen=True, slots=True)

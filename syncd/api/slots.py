@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from availability import ZoneError, zones
-from syncd.api.answers import Answer
+from syncd.api.answers import Answer, unless_known
 from syncd.api.credentials import caller_of, may_look, presented
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.slots import Explanation, SlotsAnswer
@@ -63,18 +63,10 @@ def list_slots(
         answer = _list(services, session, request, (handle, slug), asked, rescheduling)
         synced_at = offers.oldest_pull_at(session, answer.calendar_ids)
     personal = bool(presented(request) or rescheduling)
-    headers = {"ETag": answer.etag, "Cache-Control": "private, no-cache" if personal else "no-cache"}
+    headers = {"Cache-Control": "private, no-cache"} if personal else {}
     if synced_at:
         headers["Syncd-Synced-At"] = rfc3339(synced_at)
-    if _is_known(answer.etag, request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers=headers)
-    return Response(answer.body, headers=headers, media_type="application/json")
-
-
-def _is_known(etag: str, if_none_match: str) -> bool:
-    """RFC 9110, 13.1.2: weak comparison with a list of tags, or `*` for any."""
-    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in known or known == ["*"]
+    return unless_known(request, answer.body, answer.etag, headers)
 
 
 def _list(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from syncd.store.models import (
@@ -19,6 +19,8 @@ from syncd.store.models import (
     Freelancer,
     ScheduleRow,
 )
+
+_SHOWN: tuple[ColumnElement[bool], ...] = (Freelancer.removed.is_(False), Consultation.removed.is_(False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +35,38 @@ class Offer:
 
 def find_offer(session: Session, handle: str, slug: str) -> Offer | None:
     """The offer at `handle/slug`, unless it or its freelancer was removed."""
-    shown = (Freelancer.removed.is_(False), Consultation.removed.is_(False))
-    return _offer(session, Freelancer.handle == handle, Consultation.slug == slug, *shown)
+    return next(_offers(session, Freelancer.handle == handle, Consultation.slug == slug, *_SHOWN), None)
+
+
+def find_offers(session: Session, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Offer]:
+    """As `find_offer` for several handles and slugs, in one statement; those that aren't there are left out."""
+    here = tuple_(Freelancer.handle, Consultation.slug).in_(names)
+    return {(o.freelancer.handle, o.consultation.slug): o for o in _offers(session, here, *_SHOWN)}
+
+
+def offers_by(session: Session, freelancer_id: str) -> list[Offer]:
+    """Every active offer of a freelancer, by slug."""
+    found = _offers(session, Freelancer.id == freelancer_id, Consultation.active.is_(True), *_SHOWN)
+    return sorted(found, key=lambda offer: offer.consultation.slug)
 
 
 def offer_of(session: Session, consultation_id: str) -> Offer | None:
     """The offer a consultation id stands for, removed or not: its bookings are kept."""
-    return _offer(session, Consultation.id == consultation_id)
+    return next(_offers(session, Consultation.id == consultation_id), None)
 
 
-def _offer(session: Session, *where: object) -> Offer | None:
+def _offers(session: Session, *where: ColumnElement[bool]) -> Iterator[Offer]:
     pulls = select(func.max(Calendar.synced_at)).join(Account).where(Account.freelancer_id == Freelancer.id)
-    row = session.execute(
+    rows = session.execute(
         select(Freelancer, Consultation, ScheduleRow, pulls.scalar_subquery())
         .join(Consultation, Consultation.freelancer_id == Freelancer.id)
         .join(
             ScheduleRow,
             and_(ScheduleRow.freelancer_id == Freelancer.id, ScheduleRow.name == Consultation.schedule),
         )
-        .where(*where)  # type: ignore[arg-type]
-    ).one_or_none()
-    return Offer(*row) if row else None
+        .where(*where)
+    )
+    return (Offer(*row) for row in rows)
 
 
 def lock_freelancer(session: Session, freelancer_id: str) -> None:
