@@ -97,7 +97,7 @@ def with_completion(booking: Booking, by: Actor, now: datetime) -> Facts:
 def with_delivery(booking: Booking, names: Collection[str], delivered_at: datetime, now: datetime) -> Facts:
     """The facts once documents are said to have come then; of two times the earlier counts. Raises WrongState."""
     facts = _with_documents(booking, now)
-    if is_final(booking, now) and delivered_at <= policy.documents_due_at(facts.end, facts.policy):
+    if is_final(booking, now) and delivered_at <= policy.documents_due_at(facts.end, facts.policy) < now:
         raise _wrong(booking, "the outcome is final: that documents came in time had to be told before")
     delivered = [
         replace(document, delivered_at=delivered_at)
