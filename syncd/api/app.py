@@ -14,7 +14,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 
-from syncd.api import aftermath, booking_list, bookings, calendars, links, problems, slots
+from syncd.api import (
+    aftermath,
+    approvals,
+    booking_list,
+    bookings,
+    calendars,
+    holds,
+    ics,
+    links,
+    problems,
+    profile,
+    slots,
+)
 from syncd.api.answers import Answer
 from syncd.api.cors import Cors
 from syncd.api.limits import RateLimits
@@ -47,7 +59,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     for router in MANAGEMENT:  # before what takes any handle
         app.include_router(router, responses={429: {"model": Problem}})
-    for noun in (booking_list, links, slots, bookings, aftermath, calendars):
+    for noun in (booking_list, links, slots, bookings, holds, approvals, aftermath, calendars, ics, profile):
         app.include_router(noun.router, responses={429: {"model": Problem}})
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(

@@ -187,6 +187,12 @@ def _ip(text: str) -> _Address | None:
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
+def per_minute(rate: str) -> int:
+    """How often a rate allows something in a minute, rounded down."""
+    item = _rate(rate)
+    return item.amount * 60 // item.get_expiry()
+
+
 @lru_cache(maxsize=64)
 def _rate(text: str) -> RateLimitItem:
     return parse(text)

@@ -29,7 +29,7 @@ def booking_json(booking: Booking, caller: Caller) -> dict[str, object]:
         "duration_minutes": int((booking.ends_at - booking.starts_at).total_seconds()) // 60,
         "location": booking.location or None,
         "join_url": None,
-        "client": booking.client,
+        "client": booking.client or None,
         "answers": booking.answers,
         "note": booking.note,
         "metadata": booking.extra,

@@ -178,8 +178,8 @@ def confirm(
 ) -> Booking:
     """Make of a hold what the client agreed to: confirmed, or pending where the freelancer approves.
 
-    What is `said` (`client`, `answers`, `metadata`) replaces what the hold had. Raises HoldExpired, WrongState, SlotTaken for new outside busy time,
-    AvailabilityUnknown, ApiError.
+    What is `said` (`client`, `answers`, `metadata`) replaces what the hold had. Raises HoldExpired, WrongState,
+    SlotTaken for new outside busy time, AvailabilityUnknown, ApiError.
     """
     standing = standing or _standing(actor)
     offers.lock_freelancer(session, booking.freelancer_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -94,6 +95,7 @@ def _snapshot(offer: Offer) -> policy.PolicySnapshot:
 
 Said = Mapping[str, Any]
 """What is said with a booking: any of `client`, `answers`, `note`, `metadata`; what isn't in it stays as it was."""
+NOTHING: Said = MappingProxyType({})
 
 
 def given(**said: Any) -> Said:

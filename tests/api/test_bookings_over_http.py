@@ -69,7 +69,7 @@ def test_a_booking_is_shown_with_every_member_of_the_contract(house):
         "answers": {"goal": "Compilers\nand 🚢s"},
         "note": "See you",
         "metadata": {"order": "A-17"},
-        "verified": False,
+        "verified": True,
         "calendar_event": {"state": "pending", "calendar": None, "html_link": None},
         "policy": {
             "cancellation_notice_minutes": 1440,

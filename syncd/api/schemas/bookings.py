@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from syncd.api.schemas.aftermath import AttendanceView, DisputeView, DocumentView, OutcomeView, ReportView
-from syncd.api.schemas.common import Body, Email, Instant, Line, Side, Text, ZoneName
+from syncd.api.schemas.common import Body, Email, Instant, Line, Metadata, Side, Text, ZoneName, printable
+from syncd.booking.answers import LONGEST_TEXT, MOST_TEXTS
 
 
 class Client(Body):
@@ -21,15 +22,89 @@ class Client(Body):
     phone: Annotated[Line, Field(max_length=40)] | None = None
 
 
+def _answers(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: answer for name, answer in value.items() if answer is not None}
+
+
+def _answer(value: object) -> object:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return [_text(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ValueError("must be text, a number, true or false, or a list of texts")
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode") from None
+    return printable(value)
+
+
+_ANSWER = {
+    "anyOf": [
+        {"type": "string", "maxLength": LONGEST_TEXT},
+        {"type": "number"},
+        {"type": "boolean"},
+        {"type": "array", "items": {"type": "string", "maxLength": LONGEST_TEXT}, "maxItems": MOST_TEXTS},
+    ]
+}
+AnswerValue = Annotated[Any, AfterValidator(_answer), WithJsonSchema(_ANSWER, mode="validation")]
+Answers = Annotated[dict[Line, AnswerValue], Field(max_length=50), AfterValidator(_answers)]
+Minutes = Annotated[int, Field(gt=0, le=525_600, strict=True)]
+
+
 class NewBooking(Body):
-    """A start to book, and who books it."""
+    """A start to book, and who books it; with `hold_minutes` it is held, and who books may be said later."""
 
     start: Instant
     duration_minutes: Annotated[int, Field(gt=0, le=10_080, strict=True)] | None = None
-    client: Client
-    answers: Annotated[dict[Line, Text], Field(max_length=50, default_factory=dict)]
+    client: Client | None = None
+    answers: Annotated[Answers, Field(default_factory=dict)]
     note: Text | None = None
-    metadata: Annotated[dict[Line, Text], Field(max_length=50, default_factory=dict)]
+    metadata: Annotated[Metadata, Field(default_factory=dict)]
+    hold_minutes: Minutes | None = None
+    on_behalf_of: Side | None = None
+
+
+class Amend(Body):
+    """What replaces what a booking has; what is left out stays, null empties it."""
+
+    note: Text | None = None
+    answers: Answers | None = None
+    metadata: Metadata | None = None
+    on_behalf_of: Side | None = None
+
+
+class Hold(Body):
+    """How long from now a hold shall last."""
+
+    hold_minutes: Minutes
+    on_behalf_of: Side | None = None
+
+
+class Confirm(Body):
+    """What a hold still lacks, or what shall replace what it has."""
+
+    client: Client | None = None
+    answers: Answers | None = None
+    metadata: Metadata | None = None
+    on_behalf_of: Side | None = None
+
+
+class Approve(Body):
+    """The freelancer's yes."""
+
+    on_behalf_of: Side | None = None
+
+
+class Decline(Body):
+    """The freelancer's no, and why."""
+
+    reason: Text | None = None
     on_behalf_of: Side | None = None
 
 
@@ -70,7 +145,7 @@ class BookingView(BaseModel):
     duration_minutes: int
     location: str | None
     join_url: str | None
-    client: dict[str, Any]
+    client: dict[str, Any] | None
     answers: dict[str, Any]
     note: str | None
     metadata: dict[str, Any]

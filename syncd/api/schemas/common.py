@@ -38,7 +38,8 @@ def _email(value: str) -> str:
     return value
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
+    """Text without control characters but tabs and line ends, which are made `\\n`. ValueError."""
     if any(ord(c) < 32 and c not in "\n\t" for c in value.replace("\r\n", "\n")):
         raise ValueError("must not hold control characters")
     return value.replace("\r\n", "\n")
@@ -72,7 +73,7 @@ def _depth(value: object) -> int:
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 ZoneName = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)]
-Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_printable)]
+Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(printable)]
 Metadata = Annotated[dict[Line, Any], Field(max_length=50), AfterValidator(_metadata)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_email)]
 
