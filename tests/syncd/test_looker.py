@@ -1,0 +1,118 @@
+"""Questions that wait share the next answer, and threads are few, whoever hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from providers.model import Window
+from syncd.sync.looker import Looker, Outcome, Place
+
+DAY = datetime(2026, 11, 24, tzinfo=UTC)
+ANSWERED = Outcome(answered=True)
+
+
+def window(days: float = 0) -> Window:
+    start_at = DAY + timedelta(days=days)
+    return Window(start_at, start_at + timedelta(days=1))
+
+
+def soon() -> float:
+    return time.monotonic() + 60
+
+
+class Scene:
+    """Looks that hang until `gate` opens; what began, and how many are there at once."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.begun: list[tuple[str, Window]] = []
+        self._begins = threading.Condition()
+
+    def look_at(self, name: str):
+        def look(window, _until):
+            with self._begins:
+                self.begun.append((name, window))
+                self._begins.notify_all()
+            self.gate.wait()
+            return ANSWERED
+
+        return look
+
+    def wait_for(self, count: int) -> None:
+        with self._begins:
+            self._begins.wait_for(lambda: len(self.begun) >= count)
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.gate.set()
+
+
+def ask(looker, scene, account: str, calendar: str, days: float = 0):
+    name = f"{account}/{calendar}"
+    return looker.ask(Place(account, name), window(days), soon(), scene.look_at(name))
+
+
+def test_calendars_are_looked_at_side_by_side_but_few_of_one_account(scene):
+    looker = Looker(threads=9, at_one_account=2)
+    tickets = [ask(looker, scene, account, calendar) for account in "ab" for calendar in "123"]
+    scene.wait_for(4)
+    assert sorted(name for name, _ in scene.begun) == ["a/1", "a/2", "b/1", "b/2"]
+    scene.gate.set()
+    assert [ticket.wait() for ticket in tickets] == [ANSWERED] * 6
+    assert sorted(name for name, _ in scene.begun)[2::3] == ["a/3", "b/3"]
+
+
+def test_threads_are_bounded_and_none_is_left_when_there_is_nothing_to_do(scene):
+    before = threading.active_count()
+    looker = Looker(threads=3)
+    tickets = [ask(looker, scene, f"a{number}", "1") for number in range(20)]
+    scene.wait_for(3)
+    assert threading.active_count() == before + 3
+    assert len(scene.begun) == 3
+    scene.gate.set()
+    assert [ticket.wait() for ticket in tickets] == [ANSWERED] * 20
+    turn = threading.Event()
+    while threading.active_count() > before:
+        turn.wait(0.005)
+    assert looker._waiting == {}
+
+
+def test_those_who_wait_share_a_look_at_all_that_they_ask_about_if_it_is_not_too_far_apart(scene):
+    looker = Looker()
+    tickets = [ask(looker, scene, "a", "1")]
+    scene.wait_for(1)
+    tickets += [ask(looker, scene, "a", "1", days) for days in (3, 1, 90, 2, 91)]
+    scene.gate.set()
+    assert [ticket.wait() for ticket in tickets] == [ANSWERED] * 6
+    spans = [((w.start_at - DAY).days, (w.end_at - DAY).days) for _, w in scene.begun]
+    assert spans == [(0, 1), (1, 4), (90, 92)]
+
+
+def test_a_question_that_nobody_waits_for_any_more_is_not_asked(scene):
+    looker = Looker()
+    first = ask(looker, scene, "a", "1")
+    scene.wait_for(1)
+    late = looker.ask(Place("a", "a/1"), window(), time.monotonic(), scene.look_at("late"))
+    assert not late.wait().answered
+    scene.gate.set()
+    assert first.wait() == ANSWERED
+    assert ask(looker, scene, "a", "1").wait() == ANSWERED
+    assert [name for name, _ in scene.begun] == ["a/1", "a/1"]
+
+
+def test_a_look_that_fails_is_no_answer_and_the_next_is_made(scene):
+    looker = Looker()
+
+    def fails(_window, _until):
+        raise LookupError
+
+    assert looker.ask(Place("a", "1"), window(), soon(), fails).wait().reason == "a fault of syncd: LookupError"
+    scene.gate.set()
+    assert ask(looker, scene, "a", "1").wait() == ANSWERED
