@@ -27,7 +27,7 @@ from syncd.store import offers
 from syncd.store.offers import Offer
 from syncd.store.overview import overview
 
-_WORDS = {
+WORDS = {
     "past": "it is in the past",
     "inactive": "the consultation or the freelancer is switched off",
     "outside_hours": "it doesn't fit into the set hours",
@@ -63,7 +63,7 @@ def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
         services = installation.services
         offer = find(session, wish.offer)
         now = services.clock()
-        tz = _zone(wish.tz or offer.freelancer.tz)
+        tz = zone(wish.tz or offer.freelancer.tz)
         question, days = _question(offer, wish, tz, now)
         answer = json.loads(services.feed.detailed(session, offer, question, now, with_calendars=True).body)
         layers = _layers(services, session, offer, question, now)
@@ -125,7 +125,7 @@ def show_reasons(config_path: Path, name: str, at: str, duration: int | None, *,
     shown = start.astimezone(ZoneInfo(offer.freelancer.tz)).isoformat()
     say(f"{shown} is {'not offered' if reasons else 'offered'}.")
     for reason in reasons:
-        say(f"  {reason['code']}: {_WORDS[reason['code']]}{_where(reason, names)}")
+        say(f"  {reason['code']}: {WORDS[reason['code']]}{_where(reason, names)}")
     return 0
 
 
@@ -253,7 +253,8 @@ def _check_year(year: int, text: str) -> None:
         raise ApiError("invalid-request", f"{text!r} must lie between {FIRST_YEAR} and {LAST_YEAR}")
 
 
-def _zone(name: str) -> str:
+def zone(name: str) -> str:
+    """The name of a zone there is. Raises ApiError."""
     try:
         zones.load(name)
     except ZoneError as error:

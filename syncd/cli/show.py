@@ -30,14 +30,20 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, to_stderr: bool = False) -> None:
-    """A table for a person; on standard error where it goes with a question."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, to_stderr: bool = False, whole: Sequence[str] = ()
+) -> None:
+    """A table for a person; on standard error where it goes with a question. The columns in `whole` are never cut."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE, pad_edge=False)
-    for row in rows:
+    found = list(rows)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for number, name in enumerate(columns):
+        lines = (line for row in found for line in row[number].split("\n")) if name in whole else ()
+        table.add_column(name, min_width=max(map(len, lines), default=None), no_wrap=name in whole)
+    for row in found:
         table.add_row(*map(Text, row))
     console(to_stderr=to_stderr).print(table)
 
