@@ -51,7 +51,9 @@ def run_command(
 
 @app.command()
 def sync(
-    freelancer: Annotated[str | None, typer.Argument(help="Only this freelancer's accounts.")] = None,
+    freelancer: Annotated[
+        str | None, typer.Argument(help="Only this freelancer's accounts.", autocompletion=completion.handles)
+    ] = None,
     config: ConfigPath = DEFAULT,
     full: Annotated[bool, typer.Option("--full", help="Pull everything anew, and believe large removals.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be pulled and written.")] = False,
@@ -70,7 +72,9 @@ def sync(
 
 @app.command()
 def slots(
-    offer: Annotated[str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.")],
+    offer: Annotated[
+        str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.", autocompletion=completion.offers)
+    ],
     config: ConfigPath = DEFAULT,
     since: Annotated[str | None, typer.Option("--from", help="The first day, such as 2026-12-01.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="The last day.")] = None,
@@ -89,7 +93,9 @@ def slots(
 
 @app.command()
 def explain(
-    offer: Annotated[str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.")],
+    offer: Annotated[
+        str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.", autocompletion=completion.offers)
+    ],
     at: Annotated[str, typer.Argument(help="A start, such as 2026-12-01T10:00 (in the freelancer's zone).")],
     config: ConfigPath = DEFAULT,
     duration: Annotated[int | None, typer.Option("--duration", help="Minutes.")] = None,
@@ -221,9 +227,16 @@ def connect_ics(
 @key_app.command("create")
 def key_create(
     config: ConfigPath = DEFAULT,
-    freelancer: Annotated[str | None, typer.Option("--freelancer", help="Only for this freelancer.")] = None,
+    freelancer: Annotated[
+        str | None, typer.Option("--freelancer", help="Only for this freelancer.", autocompletion=completion.handles)
+    ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="slots:read, bookings:read, bookings:write, manage; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            help="slots:read, bookings:read, bookings:write (these by default), manage; repeatable.",
+            autocompletion=completion.scopes,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -243,10 +256,16 @@ def key_list(config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
 
 @key_app.command("revoke")
 def key_revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `syncd key list` shows it.")],
+    key_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The key's id, as `syncd key list` shows it.", autocompletion=completion.keys
+        ),
+    ],
     config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
 ) -> int:
     """Revoke a key at once."""
     from syncd.cli.keys import revoke
 
-    return revoke(config, key_id)
+    return revoke(config, key_id, as_json=as_json)

@@ -265,12 +265,13 @@ def _write(config_path: Path, first: First, account: _Account | None) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ctrl-C and the like wait until all is written: it takes a moment."""
+    """Ctrl-C and the like wait until all is written, which takes a moment; what is made is its owner's alone."""
     waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    before, mask = signal.pthread_sigmask(signal.SIG_BLOCK, waiting), os.umask(0o077)
     try:
         yield
     finally:
+        os.umask(mask)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

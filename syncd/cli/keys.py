@@ -32,7 +32,7 @@ def make_key(services: Services, handle: str | None, scopes: list[str]) -> tuple
         if handle is not None:
             freelancer_id = session.scalar(select(Freelancer.id).where(Freelancer.handle == handle))
             if freelancer_id is None:
-                raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd status`")
+                raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd freelancer list`")
         session.add(
             ApiKey(
                 id=key_id,
@@ -54,6 +54,8 @@ def create(config_path: Path, handle: str | None, scopes: list[str] | None, *, a
         print_json({"id": key_id, "key": text, "freelancer": handle, "scopes": chosen})
     else:
         say(f"{text}\n\n{key_id} for {handle or 'all freelancers'}, scopes {' '.join(chosen)}. It is not shown again.")
+        if "manage" not in chosen:
+            say("It can't change settings: that takes --scope manage, beside each other scope it needs.")
     return 0
 
 
@@ -93,12 +95,16 @@ def _text(at: datetime | None) -> str | None:
     return rfc3339(at) if at else None
 
 
-def revoke(config_path: Path, key_id: str) -> int:
+def revoke(config_path: Path, key_id: str, *, as_json: bool) -> int:
     """Revoke a key at once."""
     with opened(config_path) as installation, installation.services.store.write() as session:
         key = session.get(ApiKey, key_id)
         if key is None:
             raise ApiError("not-found", f"there is no key {key_id}: see `syncd key list`")
         key.revoked_at = key.revoked_at or installation.services.clock()
-    say(f"{key_id} is revoked.")
+        revoked_at = key.revoked_at
+    if as_json:
+        print_json({"id": key_id, "revoked_at": rfc3339(revoked_at)})
+    else:
+        say(f"{key_id} is revoked.")
     return 0

@@ -1,0 +1,1 @@
+"""What isn't right with an installation, found by looking: findings, each with its next step. Prints nothing."""
