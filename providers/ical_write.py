@@ -37,7 +37,7 @@ def write_event(event: ConsultationEvent, uid: str) -> bytes:
     vevent.add("UID", uid)
     for name, value in _ours(event, event.sequence):
         vevent[name] = vText(value)
-    vevent["DESCRIPTION"] = vText(_plain(event.description))
+    vevent["DESCRIPTION"] = vText(plain_text(event.description))
     vevent["TRANSP"] = vText("OPAQUE")
     calendar.add_component(vevent)
     return bytes(calendar.to_ical())
@@ -76,9 +76,9 @@ def _ours(event: ConsultationEvent, sequence: int) -> Iterator[tuple[str, str]]:
     yield "LAST-MODIFIED", stamp
     yield "DTSTART", _utc(event.start_at)
     yield "DTEND", _utc(event.end_at)
-    yield "SUMMARY", _plain(event.title)
+    yield "SUMMARY", plain_text(event.title)
     if event.location is not None:
-        yield "LOCATION", _plain(event.location)
+        yield "LOCATION", plain_text(event.location)
     yield "STATUS", "CONFIRMED"
     yield "SEQUENCE", str(sequence)
     yield BOOKING, event.booking_id
@@ -88,7 +88,7 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Leave out what TEXT may not hold (RFC 5545 §3.3.11): control characters except tab and line feed."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
 

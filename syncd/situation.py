@@ -44,6 +44,20 @@ class Circumstances:
         return min((at for at in instants if at is not None), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What takes a freelancer's time: what calendars say, and live bookings."""
+
+    busy: Busy
+    bookings: tuple[Booking, ...]
+    trusts: tuple[Trust, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether no calendar that isn't known closes."""
+        return all(trust.is_known or not trust.closes for trust in self.trusts)
+
+
 class Situations:
     """Builds circumstances, keeping merged busy time and parsed set hours warm between questions."""
 
@@ -54,15 +68,12 @@ class Situations:
 
     def load(self, session: Session, offer: Offer, now: datetime, *, leave_out: str | None = None) -> Circumstances:
         """Read the circumstances of an offer; `leave_out` is a booking being moved (semantics 6)."""
-        accounts = offers.accounts_of(session, offer.freelancer.id)
-        calendars = blocking(accounts, offer.consultation.blocks)
         rules = rules_of(offer.freelancer, offer.consultation)
         reach_at = now + timedelta(seconds=rules.horizon + max(rules.durations) + rules.buffer_after)
-        known = [trust_of(c, c.account, self.stale_after, now, reach_at=reach_at) for c in calendars]
-        trusts = (*known, *unknowns(accounts, offer.consultation.blocks))
+        calendars, trusts = self._calendars(session, offer.freelancer, offer.consultation.blocks, now, reach_at)
         live = offers.live_bookings(session, offer.freelancer.id, now - _LIMITS_LOOK_BACK)
         others = [b for b in live if b.id != leave_out]
-        bookings = [b for b in others if not _is_over(b, now)]
+        bookings = [b for b in others if not is_over(b, now)]
         situation = Situation(
             schedule=schedule_of(offer.schedule),
             rules=rules,
@@ -74,8 +85,24 @@ class Situations:
             now=whole_second(now),
         )
         lapses = [at for b in bookings if (at := _lapses_at(b))]
-        overdue = tuple(b for b in others if _is_over(b, now))
+        overdue = tuple(b for b in others if is_over(b, now))
         return Circumstances(situation, trusts, min(lapses, default=None), overdue)
+
+    def taken(self, session: Session, freelancer: Freelancer, now: datetime, reach_at: datetime) -> Taken:
+        """Read what takes a freelancer's time, whatever the consultation, as far as `reach_at`."""
+        calendars, trusts = self._calendars(session, freelancer, (), now, reach_at)
+        live = offers.live_bookings(session, freelancer.id, now - _LIMITS_LOOK_BACK)
+        busy = self._busy_of(session, freelancer, calendars, live, None)
+        return Taken(busy, tuple(b for b in live if not is_over(b, now)), trusts)
+
+    def _calendars(
+        self, session: Session, freelancer: Freelancer, named: Sequence[str], now: datetime, reach_at: datetime
+    ) -> tuple[list[Calendar], tuple[Trust, ...]]:
+        """The calendars that block, and how far all that may block can be trusted."""
+        accounts = offers.accounts_of(session, freelancer.id)
+        calendars = blocking(accounts, named)
+        known = [trust_of(c, c.account, self.stale_after, now, reach_at=reach_at) for c in calendars]
+        return calendars, (*known, *unknowns(accounts, named))
 
     def _busy_of(
         self,
@@ -137,8 +164,8 @@ def _lapses_at(booking: Booking) -> datetime | None:
     return {"held": booking.hold_expires_at, "pending": booking.overdue_at}.get(booking.state)
 
 
-def _is_over(booking: Booking, now: datetime) -> bool:
-    """What has run out no longer counts, swept or not (semantics 19)."""
+def is_over(booking: Booking, now: datetime) -> bool:
+    """Whether a live booking lives no more: what has run out no longer counts, swept or not (semantics 19)."""
     lapses_at = _lapses_at(booking)
     return lapses_at is not None and lapses_at <= now
 

@@ -66,7 +66,7 @@ def _offers(session: Session, *where: ColumnElement[bool]) -> Iterator[Offer]:
         )
         .where(*where)
     )
-    return (Offer(*row) for row in rows)
+    return (Offer(*row) for row in rows.all())
 
 
 def lock_freelancer(session: Session, freelancer_id: str) -> None:
