@@ -6,26 +6,29 @@ to speak for reports that side absent: such a report is the other's.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from syncd.api.acting import PROBLEMS, BodyBytes, Conditions, IdempotencyKey, IfMatch, act
+from syncd.api.acting import PROBLEMS, Asker, BodyBytes, Conditions, IdempotencyKey, IfMatch, act, act_after_look
 from syncd.api.credentials import key_holder, presented
-from syncd.api.schemas.aftermath import Attendance, Completion, Decision, Dispute, Documents, NoShow
-from syncd.api.schemas.bookings import BookingView
+from syncd.api.looking import View
+from syncd.api.schemas.aftermath import Attendance, Completion, Decision, Dispute, Documents, Extension, NoShow
+from syncd.api.schemas.bookings import BookingView, NewBookingView
 from syncd.api.schemas.common import Side
-from syncd.booking import aftermath
+from syncd.booking import aftermath, extension
 from syncd.booking.expiry import check_in_time
 from syncd.errors import ApiError
 from syncd.services import Services
 from syncd.store.models import Booking
+from syncd.sync.look import Looked
 
-router = APIRouter(tags=["bookings"], responses={200: {"model": BookingView}, **PROBLEMS})
+router = APIRouter(tags=["bookings"], responses={**PROBLEMS})
+_BOOKING: dict[int | str, dict[str, object]] = {200: {"model": BookingView}}
 
 
-@router.post("/v1/bookings/{booking_id}/attendance", operation_id="report_attendance")
+@router.post("/v1/bookings/{booking_id}/attendance", operation_id="report_attendance", responses=_BOOKING)
 def report_attendance(
     request: Request,
     booking_id: str,
@@ -46,7 +49,7 @@ def report_attendance(
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
 
 
-@router.post("/v1/bookings/{booking_id}/no_show", operation_id="report_no_show")
+@router.post("/v1/bookings/{booking_id}/no_show", operation_id="report_no_show", responses=_BOOKING)
 def report_no_show(
     request: Request,
     booking_id: str,
@@ -65,7 +68,7 @@ def report_no_show(
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
 
 
-@router.post("/v1/bookings/{booking_id}/complete", operation_id="complete_booking")
+@router.post("/v1/bookings/{booking_id}/complete", operation_id="complete_booking", responses=_BOOKING)
 def complete_booking(
     request: Request,
     booking_id: str,
@@ -83,7 +86,7 @@ def complete_booking(
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), side, tell)
 
 
-@router.post("/v1/bookings/{booking_id}/documents", operation_id="report_documents")
+@router.post("/v1/bookings/{booking_id}/documents", operation_id="report_documents", responses=_BOOKING)
 def report_documents(
     request: Request,
     booking_id: str,
@@ -107,7 +110,7 @@ def report_documents(
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
 
 
-@router.post("/v1/bookings/{booking_id}/dispute", operation_id="dispute_booking")
+@router.post("/v1/bookings/{booking_id}/dispute", operation_id="dispute_booking", responses=_BOOKING)
 def dispute_booking(
     request: Request,
     booking_id: str,
@@ -125,7 +128,39 @@ def dispute_booking(
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
 
 
-@router.put("/v1/bookings/{booking_id}/outcome", operation_id="decide_outcome")
+@router.post(
+    "/v1/bookings/{booking_id}/extend",
+    operation_id="extend_booking",
+    status_code=201,
+    responses={201: {"model": NewBookingView}},
+)
+def extend_booking(
+    request: Request,
+    booking_id: str,
+    wanted: Extension,
+    body: BodyBytes,
+    idempotency_key: IdempotencyKey = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Book so many minutes more, right at the end; the answer is the new booking, with a token of its own."""
+    minutes, paid_by = wanted.minutes, wanted.paid_by
+
+    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> View:
+        now, situations = services.clock(), services.situations
+        extension.check_extend(session, situations, booking, minutes, now, standing=asker.standing)
+        return View(booking.consultation_id, booking.ends_at, booking.ends_at + timedelta(minutes=minutes))
+
+    def extend(session: Session, services: Services, booking: Booking, asker: Asker, looked: Looked) -> Booking:
+        now, situations, standing = services.clock(), services.situations, asker.standing
+        return extension.extend(
+            session, situations, booking, minutes, paid_by, asker.side, now, looked=looked, standing=standing
+        )
+
+    key = Conditions(idempotency_key, if_match, body)
+    return act_after_look(request, booking_id, key, wanted.on_behalf_of, rehearse, extend, makes_another=True)
+
+
+@router.put("/v1/bookings/{booking_id}/outcome", operation_id="decide_outcome", responses=_BOOKING)
 def decide_outcome(
     request: Request,
     booking_id: str,
