@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +111,18 @@ time_zone = "UTC"
 monday = ["09:00-10:00"]
 [freelancers.cyd.consultations.talk]
 minimum_notice = "0m"
+"""
+
+_TWIN = """
+[freelancers.ada]
+time_zone = "UTC"
+[freelancers.ada.schedules.default.hours]
+{hours}
+[freelancers.ada.consultations.intro]
+[freelancers.ada.accounts.home]
+provider = "caldav"
+url = "https://dav.example/ada"
+blocks = ["Work"]
 """
 
 _EVENT = """BEGIN:VCALENDAR
@@ -326,8 +338,8 @@ def _served(services: Services) -> Iterator[str]:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[House]:
-    (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
+def _opened(folder: Path, config: str = CONFIG) -> Iterator[House]:
+    (folder / "config.toml").write_text(config, encoding="utf-8")
     clock = Clock()
     services = open_services(load_config(folder / "config.toml", {}), clock=clock)
     remote = {"ada": MemoryAccount(), "bob": MemoryAccount()}
@@ -366,6 +378,19 @@ def house(empty_house: House) -> House:
 
 
 @pytest.fixture
+def open_house(tmp_path: Path) -> Iterator[Callable[[str], House]]:
+    """Open an installation as `house` is, with more at the end of its configuration."""
+    with ExitStack() as opened:
+
+        def open_with(more: str) -> House:
+            house = opened.enter_context(_opened(tmp_path, CONFIG + more))
+            assert not house.pull().failures
+            return house
+
+        yield open_with
+
+
+@pytest.fixture
 def problem_of() -> Callable[[requests.Response], dict[str, Any]]:
     """The problem document of an answer that must have a status and a code."""
 
@@ -374,3 +399,22 @@ def problem_of() -> Callable[[requests.Response], dict[str, Any]]:
         return dict(json.loads(answer.text))
 
     return read
+
+
+@pytest.fixture
+def make_twins(tmp_path: Path) -> Iterator[Callable[..., list[House]]]:
+    """Makes installations that differ in a freelancer's set hours only."""
+    with ExitStack() as stack:
+
+        def make(*hours: str) -> list[House]:
+            return [stack.enter_context(_twin(tmp_path / str(number), each)) for number, each in enumerate(hours)]
+
+        yield make
+
+
+@contextmanager
+def _twin(folder: Path, hours: str) -> Iterator[House]:
+    folder.mkdir()
+    with _opened(folder, _TWIN.format(hours=hours)) as house:
+        assert not house.pull().failures
+        yield house
