@@ -59,7 +59,7 @@ def add_consultation(
     row = next((c for c in person.consultations if c.slug == slug), None)
     if row is not None and not row.removed:
         raise ApiError("wrong-state", f"there is a consultation {slug} already: change that one")
-    wanted = _wanted(settings, person, {"title": slug.replace("-", " ").capitalize(), **values})
+    wanted = read_consultation(settings, person, {"title": slug.replace("-", " ").capitalize(), **values})
     if row is None:
         row = Consultation(id=new_id("con"), slug=slug, declared=False)
         person.consultations.append(row)
@@ -73,7 +73,7 @@ def change_consultation(
     """Change what `values` says. Raises ApiError."""
     if row.declared:
         raise file_only(f"the consultation {row.slug}")
-    wanted = _wanted(settings, row.freelancer, {**values_of(row), **values})
+    wanted = read_consultation(settings, row.freelancer, {**values_of(row), **values})
     _set(session, row.freelancer, row, wanted, now)
 
 
@@ -85,7 +85,8 @@ def remove_consultation(session: Session, row: Consultation, now: datetime) -> N
     _follow(session, row.freelancer, now)
 
 
-def _wanted(settings: config.Config, person: Freelancer, values: Values) -> config.Consultation:
+def read_consultation(settings: config.Config, person: Freelancer, values: Values) -> config.Consultation:
+    """What a consultation of this freelancer would be with all of `values`. Raises ApiError."""
     wanted = read(config.Consultation, values)
     accounts = {account.name: account for account in person.accounts if account.active}
     kinds = {name: {"provider": account.provider} for name, account in accounts.items()}

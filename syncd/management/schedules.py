@@ -68,9 +68,14 @@ def change_schedule(session: Session, person: Freelancer, row: ScheduleRow, valu
 
 
 def _fill(row: ScheduleRow, person: Freelancer, values: Values) -> None:
+    fill_schedule(row, read_schedule(person, values), person.tz)
+
+
+def read_schedule(person: Freelancer, values: Values) -> config.Schedule:
+    """What a schedule of this freelancer would be with all of `values`. Raises ApiError."""
     wanted = read(config.Schedule, values)
     check(schedule_faults(values, wanted.time_zone or person.tz))
-    fill_schedule(row, wanted, person.tz)
+    return wanted
 
 
 def remove_schedule(session: Session, person: Freelancer, row: ScheduleRow, now: datetime) -> None:
