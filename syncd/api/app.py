@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 
 from syncd.api import (
+    actions,
     aftermath,
     approvals,
     booking_list,
@@ -25,6 +26,7 @@ from syncd.api import (
     links,
     problems,
     profile,
+    simulate,
     slots,
 )
 from syncd.api.answers import Answer
@@ -59,7 +61,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     for router in MANAGEMENT:  # before what takes any handle
         app.include_router(router, responses={429: {"model": Problem}})
-    for noun in (booking_list, links, slots, bookings, holds, approvals, aftermath, calendars, ics, profile):
+    for noun in (booking_list, links, slots, bookings, holds, approvals, aftermath, calendars, ics, simulate, profile):
         app.include_router(noun.router, responses={429: {"model": Problem}})
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(

@@ -418,3 +418,10 @@ def _twin(folder: Path, hours: str) -> Iterator[House]:
     with _opened(folder, _TWIN.format(hours=hours)) as house:
         assert not house.pull().failures
         yield house
+
+
+@pytest.fixture(scope="module")
+def make_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], House]]:
+    """Makes installations from whole configurations, for all tests of a file."""
+    with ExitStack() as stack:
+        yield lambda config: stack.enter_context(_opened(tmp_path_factory.mktemp("made"), config))
