@@ -4,6 +4,7 @@ changes it."""
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from syncd.booking import aftermath, lifecycle
 from syncd.booking.expiry import sweep
-from syncd.booking.facts import MOST_ARRIVALS, is_final
+from syncd.booking.facts import MOST_ARRIVALS, facts_of, is_final
+from syncd.booking.policy import decide
 from syncd.errors import WrongState
 from syncd.instants import rfc3339
 from syncd.store.models import Booking, BookingAction, OutboxItem
@@ -31,6 +33,7 @@ class Story:
     def __init__(self, house: Any, start: datetime) -> None:
         self.house, self.start, self.end = house, start, start + 30 * MINUTE
         self.id = house.book(start)
+        self.version = house.version()
 
     @property
     def due(self) -> datetime:
@@ -467,3 +470,46 @@ def test_a_cancellation_is_decided_by_a_person_too(story: Story) -> None:
         lifecycle.cancel(session, session.get_one(Booking, story.id), "client", None, story.house.now)
     booking = story.decided("First time", refund="full")
     assert aftermath.effective_outcome(booking)["by_rule"]["reason"] == "client_cancelled_late"
+
+
+# For any story
+
+
+def _words(story: Story, dice: random.Random) -> Callable[[], Booking]:
+    """Anything that anyone may try to say, true or not."""
+    side = dice.choice(["client", "freelancer"])
+    late = dice.choice([-HOUR, timedelta(0), 5 * MINUTE, 5 * MINUTE + TICK])
+    name = dice.choice(BOTH)
+    return dice.choice(
+        [
+            lambda: story.joined(side, late, by=dice.choice(["client", "freelancer"])),
+            lambda: story.absent(side),
+            lambda: story.completed(side),
+            lambda: story.delivered(story.house.now - dice.choice([timedelta(0), HOUR]), name),
+            lambda: story.waived(name),
+            story.disputed,
+            story.swept,
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_said_what_follows_is_what_the_policy_says_and_final_stays_final(story: Story, seed: int) -> None:
+    dice = random.Random(seed)
+    story.at(story.start)
+    for _ in range(40):
+        story.house.later(minutes=dice.choice([0, 1, 5, 60, 600]))
+        before = story.swept()
+        try:
+            after = _words(story, dice)()
+        except WrongState:
+            assert story.now().revision == before.revision
+            continue
+        assert after.revision - before.revision in (0, 1)
+        over = after.state in ("completed", "no_show")
+        assert after.outcome == (decide(facts_of(after, story.house.now)).to_json() if over else None)
+        if is_final(before, story.house.now) and before.outcome:
+            changed = {name for name in before.outcome if before.outcome[name] != after.outcome[name]}
+            assert changed <= {"client_protected"}
+            assert after.overdue_at is None
+    assert story.house.version() == story.version
