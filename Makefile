@@ -35,4 +35,4 @@ lock:
 		--generate-hashes --no-annotate --no-header --upgrade -o requirements.lock
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .schemathesis

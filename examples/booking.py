@@ -36,9 +36,9 @@ def call(method: str, url: str, body: dict | None = None, token: str = "") -> di
 
 
 def free_starts(offer: str, token: str = "", **more: str) -> list[str]:
-    """The starts that can be booked in the next three weeks."""
-    today = datetime.now(UTC).date()
-    asked = urlencode({"start": today, "end": today + timedelta(days=21), **more})
+    """The starts that can be booked from three days on, for three weeks."""
+    first = datetime.now(UTC).date() + timedelta(days=3)
+    asked = urlencode({"start": first, "end": first + timedelta(days=21), **more})
     answer = call("GET", f"{offer}/slots?{asked}", token=token)
     return [slot["start"] for day in answer["slots"].values() for slot in day]
 

@@ -14,18 +14,19 @@ member() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 # lets curl repeat it as often as the network asks; a problem is printed and ends the script.
 call() {
     key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-    curl --silent --show-error --fail-with-body --retry 3 --max-time 30 --request "$1" "$api$2" \
+    answer=$(curl --silent --show-error --fail-with-body --retry 3 --max-time 30 --request "$1" "$api$2" \
         --header "Content-Type: application/json" --header "Idempotency-Key: $key" \
-        ${token:+--header "Authorization: Bearer $token"} ${3:+--data "$3"} || { echo >&2; exit 1; }
+        ${token:+--header "Authorization: Bearer $token"} ${3:+--data "$3"}) || { echo "$answer" >&2; exit 1; }
+    echo "$answer"
 }
 
-from=$(date -u +%Y-%m-%d)
-to=$(python3 -c "import datetime; print(datetime.date.today() + datetime.timedelta(days=21))")
+day() { python3 -c "import datetime; print(datetime.date.today() + datetime.timedelta(days=$1))"; }
+from=$(day 3) to=$(day 21)
 
 slots=$(call GET "/$offer/slots?start=$from&end=$to")
 all='[s["start"] for day in d["slots"].values() for s in day]'
 start=$(echo "$slots" | python3 -c "import json, sys; d = json.load(sys.stdin); print($all[0])")
-echo "The first free time is $start."
+echo "The first free time from $from on is $start."
 
 held=$(call POST "/$offer/bookings" "{\"start\": \"$start\", \"hold_minutes\": 10}")
 id=$(echo "$held" | member '["id"]')
