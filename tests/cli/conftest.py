@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 import threading
@@ -142,6 +144,61 @@ def coming() -> Callable[..., datetime]:
     return coming
 
 
+_ON_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+class Terminal:
+    """A command on a terminal of its own, and a person who reads and types there."""
+
+    def __init__(self, shell: Shell, arguments: tuple[str, ...]) -> None:
+        self._screen, theirs = pty.openpty()
+        command = [sys.executable, "-c", _ON_A_TERMINAL, sys.executable, "-m", "syncd", *arguments]
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        self._process = subprocess.Popen(
+            command, cwd=shell.folder, env=shell.environment, start_new_session=True, **streams
+        )
+        os.close(theirs)
+        self._shown = ""
+        self._read = 0  # how much of it was waited for
+
+    @property
+    def shown(self) -> str:
+        """All that was shown so far, without colours and movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._shown).replace("\r", "")
+
+    def answer(self, question: str, text: str) -> None:
+        """Wait for a question, and type the answer."""
+        self._wait_for(question)
+        os.write(self._screen, text.encode() + (b"" if text == "\x03" else b"\n"))
+
+    def _wait_for(self, words: str) -> None:
+        while words not in self.shown[self._read :]:
+            assert self._more(), f"it ended before it said {words!r}: {self.shown}"
+        self._read = self.shown.index(words, self._read) + len(words)
+
+    def _more(self) -> bool:
+        with contextlib.suppress(OSError):  # Linux says EIO at the end
+            data = os.read(self._screen, 65536)
+            self._shown += data.decode(errors="replace")
+            return bool(data)
+        return False
+
+    def end(self) -> int:
+        """Read what is left, and return the exit code."""
+        while self._more():
+            pass
+        assert "Traceback" not in self.shown, self.shown
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """End it, whatever it waits for."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._screen)
+
+
 class Feed:
     """A web server that gives one text to whoever asks."""
 
@@ -172,6 +229,20 @@ class Feed:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+@pytest.fixture
+def on_terminal(shell: Shell) -> Iterator[Callable[..., Terminal]]:
+    """Starts commands on terminals, and ends those that still run."""
+    started: list[Terminal] = []
+
+    def start(*arguments: str) -> Terminal:
+        started.append(Terminal(shell, arguments))
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        terminal.kill()
 
 
 @pytest.fixture
