@@ -64,7 +64,9 @@ def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(house, problem_of
     assert house.get(ADA, token=text).status_code == 200
     listed = house.get(f"{ADA}/keys", token=text)
     assert made.json()["id"] in [key["id"] for key in listed.json()["data"]]
-    assert text not in listed.text
+    shown = house.get(made.headers["Location"], token=maker)
+    assert shown.json() == {name: value for name, value in made.json().items() if name != "key"}
+    assert text not in listed.text + shown.text
     assert house.call("DELETE", made.headers["Location"], token=text).status_code == 204
     problem_of(house.get(ADA, token=text), 401, "unauthorized")
     problem_of(house.call("DELETE", made.headers["Location"], token=maker), 404, "not-found")

@@ -11,7 +11,7 @@ from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
 from syncd.api.management.desk import PROBLEMS, Desk, change, create, gone, look_up, made, page, there
 from syncd.api.schemas.links import PageQuery
-from syncd.api.schemas.management import KeyList, NewKey, NewKeyView
+from syncd.api.schemas.management import KeyList, KeyView, NewKey, NewKeyView
 from syncd.instants import rfc3339
 from syncd.management import keys
 from syncd.store.models import ApiKey, Freelancer
@@ -50,6 +50,17 @@ def create_key(
         return made(f"/v1/freelancers/{handle}/keys/{row.id}", {**_json(person, row), "key": text})
 
     return create(request, idempotency_key, body, action)
+
+
+@router.get(_ONE, operation_id="get_key", responses={200: {"model": KeyView}, **PROBLEMS})
+def get_key(request: Request, handle: str, key_id: str) -> Response:
+    """A key that works, without its text."""
+
+    def document(desk: Desk) -> dict[str, object]:
+        person = desk.freelancer(handle)
+        return _json(person, there(keys.find_key(desk.session, person.id, key_id), "key"))
+
+    return look_up(request, document)
 
 
 @router.delete(

@@ -29,6 +29,18 @@ Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Minutes = Annotated[int, Field(strict=True, ge=0, le=_MOST_MINUTES)]
 PositiveMinutes = Annotated[int, Field(strict=True, ge=1, le=_MOST_MINUTES)]
+
+
+def _looks(pattern: str) -> Any:
+    """What the document says of a text's form; the validators of the configuration judge it."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+_WORDS = _looks("^[a-z0-9]+(-[a-z0-9]+)*$")
+Handle = Annotated[f.Handle, StringConstraints(max_length=63), _WORDS]
+Slug = Annotated[f.Slug, StringConstraints(max_length=63), _WORDS]
+Name = Annotated[f.Name, StringConstraints(max_length=63), _WORDS]
+Identifier = Annotated[f.Identifier, _looks("^[a-z][a-z0-9_]{0,62}$")]
 CalendarName = Annotated[Line, StringConstraints(max_length=1000)]
 BlockedClient = Annotated[f.BlockedClient, StringConstraints(max_length=254)]
 Ranges = Annotated[list[Annotated[str, StringConstraints(max_length=40)]], Field(max_length=48)]
@@ -63,7 +75,7 @@ class FreelancerSettings(Body):
 class NewFreelancer(FreelancerSettings):
     """A freelancer: a handle and a time zone at least."""
 
-    handle: f.Handle
+    handle: Handle
     time_zone: ZoneName
 
 
@@ -120,7 +132,7 @@ class ScheduleSettings(Body):
 class NewSchedule(ScheduleSettings):
     """A schedule, named `default` unless said else."""
 
-    name: f.Name = "default"
+    name: Name = "default"
 
 
 class ScheduleView(BaseModel):
@@ -145,8 +157,8 @@ class ScheduleList(BaseModel):
 class Price(Body):
     """Shown and echoed, never charged."""
 
-    amount: f.Amount
-    currency: f.Currency
+    amount: Annotated[f.Amount, _looks(r"^\d{1,12}(\.\d{1,4})?$")]
+    currency: Annotated[f.Currency, _looks("^[A-Z]{3}$")]
 
 
 class Question(config.Question):
@@ -162,7 +174,7 @@ class ConsultationSettings(Body):
     description: Text = _left_out()
     active: Flag = _left_out()
     visibility: Literal["public", "unlisted", "private"] = _left_out()
-    schedule: f.Name = _left_out()
+    schedule: Name = _left_out()
     durations_minutes: Annotated[list[PositiveMinutes], Field(min_length=1, max_length=20)] = _left_out()
     increment_minutes: PositiveMinutes = _left_out()
     minimum_notice_minutes: Minutes = _left_out()
@@ -180,7 +192,7 @@ class ConsultationSettings(Body):
     location: Annotated[Line, StringConstraints(max_length=1000)] = _left_out()
     price: Price | None = _left_out()
     questions: Annotated[list[Question], Field(max_length=50)] = _left_out()
-    documents: Annotated[list[f.Identifier], Field(max_length=20)] = _left_out()
+    documents: Annotated[list[Identifier], Field(max_length=20)] = _left_out()
     documents_due_minutes: Minutes = _left_out()
     cancellation_notice_minutes: Minutes = _left_out()
     reschedule_keeps_deadline: Flag = _left_out()
@@ -192,7 +204,7 @@ class ConsultationSettings(Body):
 class NewConsultation(ConsultationSettings):
     """A consultation: a slug at least."""
 
-    slug: f.Slug
+    slug: Slug
 
 
 class ConsultationView(BaseModel):
@@ -262,7 +274,7 @@ class NewAccount(AccountSettings):
     """An account to connect; it is named as its provider unless said else."""
 
     provider: Literal["google", "microsoft", "caldav", "ics"]
-    name: f.Name = _left_out()
+    name: Name = _left_out()
 
 
 class ChosenCalendar(BaseModel):
