@@ -39,7 +39,7 @@ def _with(pointer: str, value: object) -> dict[str, object]:
         ("duration_minutes", 0, "must be more than 0"),
         ("duration_minutes", 10**30, "must be at most 10080"),
         ("duration_minutes", 45, "45 minutes are not offered; right would be one of 30, 60"),
-        ("client", None, "must be a JSON object"),
+        ("client", None, "is missing: only a hold may come without a client"),
         ("client", [], "must be a JSON object"),
         ("client", "Grace", "must be a JSON object"),
         ("client/name", "", "must not be empty"),
@@ -60,7 +60,16 @@ def _with(pointer: str, value: object) -> dict[str, object]:
         ("answers", {"goal": "a\x07b"}, "must not hold control characters"),
         ("answers", {str(n): "" for n in range(51)}, "at most 50"),
         ("note", "x" * 4001, "at most 4000 characters"),
-        ("metadata", {"a/b~c": None}, "must be text"),
+        ("answers", {"goal": {"a": 1}}, "must be text, a number, true or false, or a list of texts"),
+        ("answers", {"goal": [7]}, "must be text, a number, true or false, or a list of texts"),
+        ("answers", {"goal": "x" * 4001}, "at most 4000 characters"),
+        ("answers", {"gaol": "x"}, "is not asked here; right would be one of goal"),
+        ("metadata", [], "must be a JSON object"),
+        ("metadata", {"x": "y" * 8200}, "at most 8192 bytes"),
+        ("metadata", {str(n): n for n in range(51)}, "at most 50"),
+        ("hold_minutes", 0, "must be more than 0"),
+        ("hold_minutes", 16, "must be 1 to 15 minutes"),
+        ("hold_minutes", "5", "must be a whole number"),
         ("on_behalf_of", "boss", "'client' or 'freelancer'"),
         ("hold", 5, "is not known here"),
     ],
@@ -76,9 +85,9 @@ def test_a_wrong_member_is_named_with_what_would_be_right(untouched, problem_of,
 
 
 def test_every_mistake_is_told_at_once_and_pointers_are_json_pointers(untouched, problem_of):
-    wrong = {"client": {"name": "Grace"}, "metadata": {"a/b~c": 1}}
+    wrong = {"client": {"name": "Grace"}, "answers": {"a/b~c": {}}}
     errors = problem_of(untouched.post(PATH, wrong), 422, "invalid-request")["errors"]
-    assert [e["pointer"] for e in errors] == ["/start", "/client/email", "/metadata/a~1b~0c"]
+    assert [e["pointer"] for e in errors] == ["/start", "/client/email", "/answers/a~1b~0c"]
     assert errors[0]["detail"] == "is missing"
 
 
