@@ -97,13 +97,17 @@ def _choose(row: Account, values: Values, now: datetime) -> None:
 def pull_soon(row: Account, now: datetime, *, full: bool) -> None:
     """Make an account's list and calendars due at once; `full` reads everything anew and believes what was held back.
 
+    A server that asked to be left alone for a while is left alone.
+
     Raises ApiError for an account that a person must reconnect first.
     """
     if row.state == "needs_reconnect":
         raise ApiError(
             "wrong-state", "the server refuses the password: send the right one first", current_state=row.state
         )
-    row.next_list_at, row.blocked_until_at = now, None
+    row.next_list_at = now
+    if not (row.told_to_wait and row.blocked_until_at is not None and row.blocked_until_at > now):
+        row.blocked_until_at = None
     for calendar in row.calendars:
         calendar.next_pull_at = now
         calendar.full_wanted = calendar.full_wanted or full
@@ -163,7 +167,7 @@ def _holds_any(session: Session, row: Account, now: datetime) -> bool:
 def _disconnect(session: Session, row: Account) -> list[Owed]:
     owed = list(_owed(session, row))
     row.active, row.credential, row.url, row.username = False, None, "", ""
-    row.state, row.problem, row.attempts, row.blocked_until_at = "ok", None, 0, None
+    row.state, row.problem, row.attempts, row.blocked_until_at, row.told_to_wait = "ok", None, 0, None, False
     row.lease_owner = row.lease_until = None  # work in flight commits nothing
     row.target, row.missing, row.listed_at = "", [], None
     for calendar in row.calendars:

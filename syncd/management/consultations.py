@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -73,7 +73,8 @@ def change_consultation(
     """Change what `values` says. Raises ApiError."""
     if row.declared:
         raise file_only(f"the consultation {row.slug}")
-    wanted = read_consultation(settings, row.freelancer, {**values_of(row), **values})
+    named = frozenset((*row.blocks, row.target))
+    wanted = read_consultation(settings, row.freelancer, {**values_of(row), **values}, named=named)
     _set(session, row.freelancer, row, wanted, now)
 
 
@@ -85,22 +86,28 @@ def remove_consultation(session: Session, row: Consultation, now: datetime) -> N
     _follow(session, row.freelancer, now)
 
 
-def read_consultation(settings: config.Config, person: Freelancer, values: Values) -> config.Consultation:
-    """What a consultation of this freelancer would be with all of `values`. Raises ApiError."""
+def read_consultation(
+    settings: config.Config, person: Freelancer, values: Values, *, named: Set[str] = frozenset()
+) -> config.Consultation:
+    """What a consultation of this freelancer would be with all of `values`. Raises ApiError.
+
+    A calendar that isn't there is no mistake where it was `named` before: it may have vanished since.
+    """
     wanted = read(config.Consultation, values)
     accounts = {account.name: account for account in person.accounts if account.active}
     kinds = {name: {"provider": account.provider} for name, account in accounts.items()}
     schedules = [schedule.name for schedule in person.schedules]
     faults = [*consultation_faults(table_of(values), schedules, kinds, settings.daemon.keep_busy_for)]
-    check(faults or _unknown_calendars(wanted, accounts))
+    check(faults or _unknown_calendars(wanted, accounts, named))
     return wanted
 
 
-def _unknown_calendars(wanted: config.Consultation, accounts: dict[str, Account]) -> Iterator[Fault]:
+def _unknown_calendars(wanted: config.Consultation, accounts: dict[str, Account], named: Set[str]) -> Iterator[Fault]:
     """Calendars that aren't there, and a target that can't be written to: what nobody knows closes every slot."""
     for index, text in enumerate(wanted.blocks):
-        yield from _unknown_calendar(("blocks", index), text, accounts, to_write=False)
-    if wanted.target:
+        if text not in named:
+            yield from _unknown_calendar(("blocks", index), text, accounts, to_write=False)
+    if wanted.target and wanted.target not in named:
         yield from _unknown_calendar(("target",), wanted.target, accounts, to_write=True)
 
 

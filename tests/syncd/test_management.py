@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from threading import Event
 
 import pytest
@@ -193,6 +194,29 @@ def test_a_server_that_does_not_answer_is_waited_for_so_long_and_no_longer():
     release.set()
     assert ended.wait(60), "what hung ends by itself, its connections closed"
     assert asked.is_set()
+
+
+def test_a_sync_asked_for_ends_a_pause_of_ours_but_none_that_the_server_asked_for(house):
+    until = house.now + timedelta(minutes=10)
+    for told, expected in [(False, None), (True, until)]:
+        with house.services.store.write() as session:
+            row = session.scalars(select(Account)).one()
+            row.told_to_wait, row.blocked_until_at = told, until
+            accounts.pull_soon(row, house.now, full=False)
+            assert (row.blocked_until_at, row.next_list_at) == (expected, house.now)
+
+
+def test_an_offer_whose_calendar_has_vanished_can_still_be_changed(house):
+    with house.services.store.write() as session:
+        session.execute(update(Consultation).values(declared=False, blocks=["home/Gone"]))
+        offer = session.scalars(select(Consultation)).one()
+        change = {"title": "Still mine"}
+        consultations.change_consultation(session, house.services.config, offer, change, house.now)
+        assert (offer.title, offer.blocks) == ("Still mine", ["home/Gone"])
+        with pytest.raises(ApiError, match="/blocks/1: must name a calendar of home"):
+            consultations.change_consultation(
+                session, house.services.config, offer, {"blocks": ["home/Gone", "home/Other"]}, house.now
+            )
 
 
 def test_a_pull_in_flight_commits_nothing_once_its_account_is_disconnected(make_house, at):
