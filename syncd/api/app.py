@@ -61,7 +61,20 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     for router in MANAGEMENT:  # before what takes any handle
         app.include_router(router, responses={429: {"model": Problem}})
-    for noun in (booking_list, links, slots, bookings, holds, approvals, aftermath, calendars, ics, simulate, profile):
+    for noun in (
+        booking_list,
+        links,
+        slots,
+        bookings,
+        actions,
+        holds,
+        approvals,
+        aftermath,
+        calendars,
+        ics,
+        simulate,
+        profile,
+    ):
         app.include_router(noun.router, responses={429: {"model": Problem}})
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route(
