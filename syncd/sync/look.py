@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("syncd.sync")
 
-PATIENCE = 2.0
-"""Seconds for all accounts together, connecting included."""
+PATIENCE = 1.8
+"""Seconds for all accounts together, connecting included: of two, what the store and the answer need is left."""
 _DAY = timedelta(days=1)
 
 

@@ -20,7 +20,7 @@ from providers.model import Window
 
 log = structlog.get_logger("syncd.sync")
 
-THREADS = 32
+THREADS = 64
 AT_ONE_ACCOUNT = 4  # as many requests as Graph takes at once from one mailbox
 _TOGETHER = timedelta(days=31)
 
