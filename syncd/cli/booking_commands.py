@@ -6,11 +6,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from syncd.cli import completion
 from syncd.cli.app import DEFAULT, AsJson, ConfigPath, app
 
 Side = Literal["client", "freelancer"]
 
-BookingId = Annotated[str, typer.Argument(metavar="ID", help="The booking's id, as `syncd bookings` shows it.")]
+BookingId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="The booking's id, as `syncd bookings` shows it.", autocompletion=completion.bookings
+    ),
+]
 Start = Annotated[
     str, typer.Argument(metavar="START", help="Such as 2026-12-01T10:00, in the freelancer's zone or with an offset.")
 ]
@@ -26,7 +32,9 @@ Answers = Annotated[
 
 @app.command()
 def book(
-    offer: Annotated[str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.")],
+    offer: Annotated[
+        str, typer.Argument(help="FREELANCER/CONSULTATION, such as ada/intro.", autocompletion=completion.offers)
+    ],
     start: Start,
     config: ConfigPath = DEFAULT,
     name: Name = None,
@@ -117,17 +125,27 @@ def decline(booking_id: BookingId, config: ConfigPath = DEFAULT, reason: Reason 
 @app.command()
 def bookings(
     what: Annotated[str, typer.Argument(metavar="[list|show]", help="The list, or one of them.")] = "list",
-    booking_id: Annotated[str | None, typer.Argument(metavar="ID", help="Which one to show.")] = None,
+    booking_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Which one to show.", autocompletion=completion.bookings)
+    ] = None,
     config: ConfigPath = DEFAULT,
     since: Annotated[str | None, typer.Option("--from", help="The first day or instant; by default today.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="The last day, or the instant before which.")] = None,
     state: Annotated[list[str] | None, typer.Option("--state", help="Such as confirmed; may be repeated.")] = None,
-    freelancer: Annotated[str | None, typer.Option("--freelancer", help="Whose.")] = None,
-    consultation: Annotated[str | None, typer.Option("--consultation", help="Which; as intro or ada/intro.")] = None,
+    freelancer: Annotated[
+        str | None, typer.Option("--freelancer", help="Whose.", autocompletion=completion.handles)
+    ] = None,
+    consultation: Annotated[
+        str | None,
+        typer.Option("--consultation", help="Which; as intro or ada/intro.", autocompletion=completion.offers),
+    ] = None,
     client: Annotated[str | None, typer.Option("--client", help="The client's e-mail address.")] = None,
     updated_since: Annotated[str | None, typer.Option("--updated-since", help="Changed since, oldest first.")] = None,
-    tz: Annotated[str | None, typer.Option("--tz", help="Where the days lie; else in UTC.")] = None,
+    tz: Annotated[
+        str | None, typer.Option("--tz", help="Where the days lie; else in UTC.", autocompletion=completion.zones)
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", help="How many at most.")] = 200,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on behind a page: its next_cursor.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is past.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -138,5 +156,7 @@ def bookings(
         return show_booking(config, booking_id, as_json=as_json)
     if what != "list" or booking_id:
         raise typer.BadParameter("right would be `syncd bookings`, or `syncd bookings show ID`")
-    wish = ListWish(since, until, state or (), freelancer, consultation, client, updated_since, tz, limit, everything)
+    wish = ListWish(
+        since, until, state or (), freelancer, consultation, client, updated_since, tz, limit, cursor, everything
+    )
     return show_list(config, wish, as_json=as_json)

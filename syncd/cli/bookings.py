@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from syncd.api.pages import cursor_of, place_in
 from syncd.booking.states import State
 from syncd.cli.booking import find_booking, shown
 from syncd.cli.booking_words import Document, outcome_of, span_of
@@ -43,6 +44,7 @@ class ListWish:
     updated_since: str | None = None
     tz: str | None = None
     limit: int = _PAGE
+    cursor: str | None = None
     everything: bool = False
 
 
@@ -53,18 +55,19 @@ def show_list(config_path: Path, wish: ListWish, *, as_json: bool) -> int:
     with opened(config_path) as installation, installation.services.store.read() as session:
         services = installation.services
         wanted = _wanted(wish, services.clock())
-        rows, is_all = _listed(session, wanted, wish.limit)
-        documents = [shown(services, booking) for booking in rows]
+        listed = "bookings" if wanted.updated_since is None else "bookings updated"
+        rows, ended = _listed(session, wanted, wish.limit, place_in(listed, wish.cursor))
+        documents, cursor = [shown(services, booking) for booking in rows], cursor_of(listed, ended)
     if as_json:
-        print_json({"data": documents, "complete": is_all})
+        print_json({"data": documents, "next_cursor": cursor})
         return 0
     if not documents:
         say(f"No bookings{_since(wanted)}.")
         return 0
     columns = ("when, id", "consultation", "client", "state", "calendar")
     print_table(columns, map(_row, documents), whole=("when, id", "state"))
-    if not is_all:
-        say(f"There are more than {wish.limit}: --limit shows them, --from begins later.")
+    if cursor:
+        say(f"These are the first {wish.limit}; the next: --cursor {cursor}")
     return 0
 
 
@@ -96,17 +99,16 @@ def _bound(text: str | None, option: str, tz: str) -> datetime | None:
     return ends_at if option == "--to" else begins_at
 
 
-def _listed(session: Session, wanted: Wanted, limit: int) -> tuple[list[Booking], bool]:
-    """At most so many bookings, and whether these are all."""
+def _listed(session: Session, wanted: Wanted, limit: int, after: Place | None) -> tuple[list[Booking], Place | None]:
+    """At most so many bookings, and where the next ones begin, if there are any."""
     rows: list[Booking] = []
-    after: Place | None = None
     while len(rows) < limit:
         page = list_bookings(session, wanted, limit=min(_PAGE, limit - len(rows)), after=after)
         rows += page.rows
         after = page.ended
         if after is None:
-            return rows, True
-    return rows, False
+            break
+    return rows, after
 
 
 def _since(wanted: Wanted) -> str:

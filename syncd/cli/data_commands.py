@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from syncd.cli import completion
 from syncd.cli.app import DEFAULT, AsJson, ConfigPath, app
 
 
 @app.command()
 def export(
-    freelancer: Annotated[str, typer.Argument(help="Whose data.", metavar="FREELANCER")],
+    freelancer: Annotated[
+        str, typer.Argument(help="Whose data.", metavar="FREELANCER", autocompletion=completion.handles)
+    ],
     file: Annotated[Path | None, typer.Argument(help="Where to write it; else it is printed.", metavar="FILE")] = None,
     config: ConfigPath = DEFAULT,
     as_json: AsJson = False,
@@ -28,7 +31,9 @@ def export(
 
 @app.command()
 def forget(
-    freelancer: Annotated[str, typer.Argument(help="Who is to be forgotten.", metavar="FREELANCER")],
+    freelancer: Annotated[
+        str, typer.Argument(help="Who is to be forgotten.", metavar="FREELANCER", autocompletion=completion.handles)
+    ],
     config: ConfigPath = DEFAULT,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     even_if_owed: Annotated[
