@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from availability import zones
+from availability import ZoneError, zones
 from syncd.errors import ApiError
 from syncd.instants import is_date, read_date, read_instant, restore_plus
 from syncd.store.offers import Offer
@@ -60,6 +60,15 @@ def _day(on: date, tz: str) -> tuple[datetime, datetime]:
         jump = datetime(on.year, on.month, on.day, tzinfo=zones.load(tz)).astimezone(UTC)
         return jump, jump
     return datetime.fromtimestamp(spans[0][0], UTC), datetime.fromtimestamp(spans[-1][1], UTC)
+
+
+def check_zone(tz: str) -> str:
+    """The name of a time zone. Raises ApiError for one that isn't known."""
+    try:
+        zones.load(tz)
+    except ZoneError as error:
+        raise wrong("time_zone", str(error)) from None
+    return tz
 
 
 def parse_instant(text: str, name: str) -> datetime:

@@ -8,14 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from availability import ZoneError, zones
 from syncd.api.answers import etag_of, unless_known
 from syncd.api.credentials import Visitor, presented, visitor_of
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.profile import NextList, ProfileView
 from syncd.errors import ApiError
 from syncd.management.freelancers import find_freelancer
-from syncd.questions import wrong
+from syncd.questions import check_zone, wrong
 from syncd.services import Services
 from syncd.store import offers
 from syncd.store.models import Consultation, Freelancer
@@ -44,7 +43,7 @@ def list_next(
     services: Services = request.app.state.services
     names = _names(consultations)
     if time_zone is not None:
-        _check_zone(time_zone)
+        check_zone(time_zone)
     with services.store.read() as session:
         visitor = visitor_of(session, services.vault, presented(request), services.clock())
         found = offers.find_offers(session, set(names))
@@ -63,13 +62,6 @@ def _names(texts: list[str]) -> list[tuple[str, str]]:
         if len(pair) != 2:
             raise wrong("consultations", f"{name[:100]} must be a handle and a slug, such as ada/intro")
     return [(handle, slug) for handle, slug in pairs]
-
-
-def _check_zone(tz: str) -> None:
-    try:
-        zones.load(tz)
-    except ZoneError as error:
-        raise wrong("time_zone", str(error)) from None
 
 
 def _next(

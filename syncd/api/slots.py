@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from availability import ZoneError, zones
 from syncd.api.answers import Answer, unless_known
 from syncd.api.credentials import caller_of, may_look, presented
 from syncd.api.schemas.common import Problem
@@ -19,7 +18,7 @@ from syncd.booking.reasons import reasons_json, visible_reasons
 from syncd.errors import ApiError
 from syncd.feed import FeedAnswer, FeedQuestion
 from syncd.instants import rfc3339
-from syncd.questions import duration_of, parse_instant, window_of, wrong
+from syncd.questions import check_zone, duration_of, parse_instant, window_of, wrong
 from syncd.services import Services
 from syncd.store import offers
 from syncd.store.models import Booking
@@ -128,11 +127,7 @@ def _offer(session: Session, name: tuple[str, str]) -> Offer:
 
 
 def _question(asked: _Asked, offer: Offer, moved: Booking | None) -> FeedQuestion:
-    tz = asked.time_zone or offer.freelancer.tz
-    try:
-        zones.load(tz)
-    except ZoneError as error:
-        raise wrong("time_zone", str(error)) from None
+    tz = check_zone(asked.time_zone or offer.freelancer.tz)
     start_at, end_at = window_of(asked.start, asked.end, tz)
     if moved is not None:
         minutes = int((moved.ends_at - moved.starts_at).total_seconds()) // 60
