@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from providers import open_provider
 from syncd.daemon import open_workshop
 from syncd.jobs.embedded import work_through
 from syncd.store import leases
@@ -26,6 +27,7 @@ class Person:
 
     def __init__(self, house, radicale):
         self.house, self.radicale = house, radicale
+        house.services.open_provider = open_provider  # real ones: nothing of hers is in memory
         self.key = house.key("manage", "bookings:read", "bookings:write", freelancer=None)
         for path, body in [
             ("/v1/freelancers", {"handle": "grace", "time_zone": "UTC", "email": "grace@example.org"}),
