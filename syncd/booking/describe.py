@@ -29,7 +29,13 @@ def _lines(booking: Booking) -> list[str]:
     client = booking.client
     lines = [f"{client[key]}" for key in ("name", "email", "phone") if client.get(key)]
     labels = {question["id"]: question["label"] for question in booking.consultation.questions}
-    lines += [f"{labels.get(key, key)}: {answer}" for key, answer in booking.answers.items()]
+    lines += [f"{labels.get(key, key)}: {_answer(answer)}" for key, answer in booking.answers.items()]
     if booking.note:
         lines.append(booking.note)
     return [*lines, f"Booking {booking.id}"]
+
+
+def _answer(answer: object) -> str:
+    if isinstance(answer, bool):
+        return "yes" if answer else "no"
+    return ", ".join(answer) if isinstance(answer, list) else str(answer)

@@ -137,7 +137,7 @@ class Question(Table):
 
     id: f.Identifier = Field(examples=["goal"])
     label: str = Field(examples=["What shall we achieve?"])
-    type: Literal["text"] = "text"
+    type: Literal["text", "number", "boolean", "texts"] = "text"
     required: f.Flag = False
 
 
