@@ -160,3 +160,35 @@ def bookings(
         since, until, state or (), freelancer, consultation, client, updated_since, tz, limit, cursor, everything
     )
     return show_list(config, wish, as_json=as_json)
+
+
+@app.command()
+def case(booking_id: BookingId, config: ConfigPath = DEFAULT, as_json: AsJson = False) -> int:
+    """A booking's whole history, with all that is known of it."""
+    from syncd.cli.bookings import show_booking
+
+    return show_booking(config, booking_id, as_json=as_json)
+
+
+@app.command()
+def outbox(
+    what: Annotated[str, typer.Argument(metavar="[list|retry|drop]", help="What to do.")] = "list",
+    booking_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Of which booking.", autocompletion=completion.bookings)
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    as_json: AsJson = False,
+) -> int:
+    """What is owed to calendars.
+
+    `retry` tries all of it, or that of one booking, at once; `drop ID` leaves a booking's calendar as it is.
+    """
+    from syncd.cli.outbox import drop_owed, retry_owed, show_owed
+
+    if what == "retry":
+        return retry_owed(config, booking_id, as_json=as_json)
+    if what == "drop" and booking_id:
+        return drop_owed(config, booking_id, as_json=as_json)
+    if what != "list" or booking_id:
+        raise typer.BadParameter("right would be `syncd outbox`, `syncd outbox retry [ID]` or `syncd outbox drop ID`")
+    return show_owed(config, as_json=as_json)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from syncd.store.models import BookingEvent, Calendar, OutboxItem
+from syncd.store.models import Booking, BookingEvent, Calendar, OutboxItem
 
 
 def owe_event(session: Session, booking_id: str, revision: int, now: datetime) -> None:
@@ -58,3 +58,17 @@ def owed(session: Session) -> tuple[int, datetime | None]:
     """How many writes are owed, and since when."""
     count, oldest = session.execute(select(func.count(), func.min(OutboxItem.created_at)).select_from(OutboxItem)).one()
     return count, oldest
+
+
+def waiting(session: Session, booking_id: str | None = None) -> Sequence[tuple[OutboxItem, Booking]]:
+    """All that is owed with its bookings, or what is owed of one of them, longest owed first."""
+    chosen = select(OutboxItem, Booking).join(Booking, Booking.id == OutboxItem.booking_id)
+    if booking_id is not None:
+        chosen = chosen.where(OutboxItem.booking_id == booking_id)
+    rows = session.execute(chosen.order_by(OutboxItem.created_at, OutboxItem.id)).all()
+    return [(item, booking) for item, booking in rows]
+
+
+def drop(session: Session, item: OutboxItem) -> None:
+    """Strike an item off, whatever its calendar says."""
+    session.delete(item)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
+
+from syncd.store.models import OutboxItem
 
 MORE = """
 location = "https://meet.example/{room}"
@@ -237,6 +240,39 @@ def test_an_event_is_written_by_the_daemon_or_the_next_pass_and_that_is_said(she
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate()
+
+
+def test_what_is_owed_is_listed_tried_again_and_dropped(shell, radicale, inside, coming):
+    work = radicale.make_calendar("Work", tz="UTC")
+    wish = shell.connect(radicale.url, radicale.username, "--blocks", "Work", "--target", "Work")
+    assert shell(*wish, stdin=f"{radicale.password}\n").code == 0
+    assert shell("sync").code == 0
+    assert shell("outbox").out == "Every booking is in its calendar as it should be.\n"
+    home = inside()
+    first, second = home.book(coming(10)), home.book(coming(11))
+    assert [(one["booking"], one["step"]) for one in shell("outbox", "--json").json["owed"]] == [
+        (first, "create"),
+        (second, "create"),
+    ]
+    later = home.services.clock() + timedelta(hours=6)
+    with home.store.write() as session:
+        for item in session.scalars(select(OutboxItem)):
+            item.due_at, item.attempts, item.problem = later, 3, "the server is on holiday"
+    assert shell("run", "--once").code == 0
+    assert len(radicale.list(work)) == 0, "not before its time"
+    listed = shell("outbox").out
+    assert first in listed
+    assert "holiday" in listed
+    assert "Dropped: to write the event" in shell("outbox", "drop", second).out
+    shown = shell("case", second, "--json").json
+    assert (shown["event"]["state"], shown["event"]["owed"], shown["state"]) == ("failed", None, "confirmed")
+    assert [step["action"] for step in shown["history"]] == ["book", "drop_event"]
+    shell.fails(1, "nothing is owed of", "outbox", "drop", second)
+    assert "1 booking due now: `syncd run`" in shell("outbox", "retry").out
+    assert shell("run", "--once").code == 0
+    assert len(radicale.list(work)) == 1
+    assert shell("outbox", "--json").json == {"owed": []}
+    assert shell("outbox", "drop").code == 2
 
 
 def test_a_look_at_the_calendar_finds_what_no_pull_has_seen(shell, radicale, event, coming):
