@@ -59,12 +59,12 @@ def create_app(services: Services) -> FastAPI:
         responses={500: {"model": Problem}},
     )
     app.state.services = services
+    app.include_router(slots.router, responses={429: {"model": Problem}})  # first, being asked for most
     for router in MANAGEMENT:  # before what takes any handle
         app.include_router(router, responses={429: {"model": Problem}})
     for noun in (
         booking_list,
         links,
-        slots,
         bookings,
         actions,
         holds,
