@@ -207,8 +207,7 @@ def _is_outstanding(facts: Facts, document: Document) -> bool:
 
 def _fails(facts: Facts, document: Document) -> bool:
     """Whether a document came late or is missing; not before it is due."""
-    is_due = _utc(facts.now) >= documents_due_at(facts.end, facts.policy)
-    return _is_outstanding(facts, document) and (is_due or document.delivered_at is not None)
+    return _is_outstanding(facts, document) and _utc(facts.now) >= documents_due_at(facts.end, facts.policy)
 
 
 # The table
@@ -325,12 +324,9 @@ def completed_at(end: datetime, policy: PolicySnapshot) -> datetime:
 
 
 def next_change_at(facts: Facts) -> datetime | None:
-    """When time alone next changes the outcome; None if it never does."""
-    waiting = any(_is_outstanding(facts, document) for document in documents_owed(facts))
-    changes = [documents_due_at(facts.end, facts.policy)] if waiting else []
-    if not _is_open(facts):
-        changes.append(final_at(facts.end, facts.policy))
-    return min((at for at in changes if at > _utc(facts.now)), default=None)
+    """When time alone may next change the outcome; None if it never does."""
+    turns = (documents_due_at(facts.end, facts.policy), final_at(facts.end, facts.policy))
+    return min((at for at in turns if at > _utc(facts.now)), default=None)
 
 
 def _is_open(facts: Facts) -> bool:

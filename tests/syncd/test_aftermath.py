@@ -400,6 +400,7 @@ def test_a_change_of_time_that_changes_nothing_is_not_looked_at_again(make_house
     story = Story(house, at(10)).at(at(11))
     story.absent("client")
     assert story.at(story.due).swept().revision == 2  # that the documents are due changes nothing for an absent client
+    assert story.now().overdue_at == story.end + 72 * HOUR
     assert sweep(house.services) == 0
     assert story.at(story.end + 72 * HOUR).swept().outcome["final"]
 

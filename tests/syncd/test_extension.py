@@ -122,6 +122,13 @@ def test_notice_grid_limits_and_own_buffers_are_waived(make, at) -> None:
     assert _refused(house, _extension_of(house, first), 1, SlotTaken) == {"busy"}
 
 
+def test_the_horizon_is_that_of_what_is_extended(make, at) -> None:
+    house, first = make()
+    text = (house.folder / "config.toml").read_text(encoding="utf-8")
+    house.apply(text.replace('horizon = "20d"', 'horizon = "1h"'))
+    assert _extend(house, first).starts_at == at(10.5)
+
+
 def test_an_extension_never_overlaps_what_is_busy(make, at) -> None:
     house, first = make()
     house.put("lunch", at(10.75))
