@@ -50,10 +50,10 @@ def presets(incomplete: str) -> Words:
 
 
 def zones(incomplete: str) -> list[str]:
-    """The time zones there are, in whatever case they are typed."""
+    """The time zones there are."""
     from zoneinfo import available_timezones
 
-    return sorted(name for name in available_timezones() if name.lower().startswith(incomplete.lower()))
+    return sorted(name for name in available_timezones() if name.startswith(incomplete))
 
 
 def scopes(incomplete: str) -> list[str]:

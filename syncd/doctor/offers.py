@@ -63,12 +63,12 @@ def _consultation(
     session: Session, situations: Situations, offer: Offer | None, row: Consultation, now: datetime
 ) -> Iterator[Finding]:
     label = f"{row.freelancer.handle}/{row.slug}"
+    if not (row.active and row.freelancer.active):
+        yield note("offers", f"{label} is inactive", "set active = true to offer it")
+        return
     if offer is None:
         what = f"{label} can never be booked: there is no schedule {row.schedule!r}"
         yield mend("offers", what, f"give {row.freelancer.handle} that schedule, or name another")
-        return
-    if not (row.active and row.freelancer.active):
-        yield note("offers", f"{label} is inactive", "set active = true to offer it")
         return
     yield from _names(session, offer, label)
     situation = situations.load(session, offer, now).situation
