@@ -66,8 +66,8 @@ def look_at(services: Services, calendar_id: str, window: Window, until: float) 
             return Outcome(answered=False, reason=str(error))
         changed = _keep(services, sight, glance, window)
         if changed is not None:
-            covered = glance.complete or sight.is_known
-            return Outcome(covered, changed, "" if covered else "it tells only a part, and the rest isn't known")
+            lacking = _lacking(sight, glance, window)
+            return Outcome(not lacking, changed, lacking)
     return Outcome(answered=False, reason="it changed here in that moment")
 
 
@@ -87,6 +87,14 @@ def _sight(services: Services, session: Session, calendar_id: str) -> Sight | No
         is_sure=bool(calendar.generation and calendar.expanded_until_at and not calendar.full_wanted),
         is_known=trust.is_known and calendar.expanded_until_at is not None,
     )
+
+
+def _lacking(sight: Sight, glance: Glance, window: Window) -> str:
+    """Why an answer doesn't settle what is asked; nothing where it does. A window has two days to spare at its end."""
+    if not (glance.complete or sight.is_known):
+        return "it tells only a part, and the rest isn't known"
+    until = sight.target.expanded_until_at
+    return "its series aren't expanded that far" if until and until < window.end_at - timedelta(days=2) else ""
 
 
 # Asking
@@ -169,9 +177,10 @@ def _news(services: Services, sight: Sight, glance: Glance, window: Window) -> l
 
 
 def _reaching(target: Target, window: Window) -> Target:
-    """Expand as far as what was pulled, so that the next days are added to all alike; the span asked about always."""
-    until = min(target.expanded_until_at or target.window.end_at, target.window.end_at)
-    return replace(target, window=Window(target.window.start_at, max(until, window.end_at)), room=Room())
+    """Expand as far as what was pulled, so that the next days are added to all alike; else as far as is asked."""
+    kept, until = target.window, target.expanded_until_at
+    end_at = min(until, kept.end_at) if until else max(kept.end_at, window.end_at)
+    return replace(target, window=Window(kept.start_at, end_at), room=Room())
 
 
 def _is(row: EventRow, stored: EventRow | None) -> bool:
