@@ -1,4 +1,4 @@
-.PHONY: install demo test check bench fuzz lock clean
+.PHONY: install demo test check bench pictures fuzz lock clean
 PYTHON ?= python3
 SECONDS ?= 300
 BIN := .venv/bin
@@ -24,6 +24,9 @@ check: install
 
 bench: install
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
+
+pictures: install
+	$(BIN)/python docs/tour.py docs/pictures
 
 fuzz: install
 	$(BIN)/pip install --quiet --disable-pip-version-check atheris
