@@ -11,7 +11,7 @@ import signal
 import sys
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from syncd.cli.asking import Asker, Question, yes_or_no
 from syncd.cli.first_config import First, config_text, hours_text, read_hours, words_of
 from syncd.cli.presets import Preset
 from syncd.cli.show import print_json, say
-from syncd.config import fields, load_config
+from syncd.config import Config, fields, load_config
 from syncd.errors import ApiError, StoreError
 from syncd.log import configure_logging, scrub
 from syncd.store.access import Access
@@ -235,32 +235,32 @@ def _host(access: Access) -> str:
 
 
 def _write(config_path: Path, first: First, account: _Account | None) -> None:
-    """File, key, database and account, or none of them. Raises ConfigError, StoreError, OSError."""
-    from syncd.daemon import open_locks
-    from syncd.services import open_services
-
+    """File, key, database and account, or none of them. Raises ApiError, ConfigError, StoreError, OSError."""
     draft = config_path.with_name(f".{config_path.name}.new")
     with _undisturbed(), _undone_on_failure(config_path, draft):
         draft.write_text(config_text(first), encoding="utf-8")
-        config = load_config(draft, os.environ)
-        locks = open_locks(config)
-        try:
-            if locks.daemon_runs():
-                raise StoreError("a daemon has this database open: stop it first, then call `syncd init` again")
-            services = open_services(config)
-            try:
-                if account:
-                    with services.store.write() as session:
-                        known = connection.known_account(session, first.handle, account.wanted.name)
-                        storing = connection.Storing(session, config, services.vault, services.clock())
-                        connection.store_account(storing, account.wanted, known, account.found)
-            finally:
-                services.store.close()
-        finally:
-            locks.close()
+        _store(load_config(draft, os.environ), first, account)
         if config_path.exists():
             config_path.replace(config_path.with_name(f"{config_path.name}.old"))
         draft.replace(config_path)
+
+
+def _store(config: Config, first: First, account: _Account | None) -> None:
+    """Make key and database, and keep the account that was tried. Raises ApiError, ConfigError, StoreError."""
+    from syncd.daemon import open_locks
+    from syncd.services import open_services
+
+    with closing(open_locks(config)) as locks:
+        if locks.daemon_runs():
+            raise StoreError("a daemon has this database open: stop it first, then call `syncd init` again")
+        services = open_services(config)
+        with closing(services.store) as store:
+            if account is None:
+                return
+            with store.write() as session:
+                known = connection.known_account(session, first.handle, account.wanted.name)
+                storing = connection.Storing(session, config, services.vault, services.clock())
+                connection.store_account(storing, account.wanted, known, account.found)
 
 
 @contextmanager

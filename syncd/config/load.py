@@ -74,7 +74,7 @@ def _read(path: Path) -> Raw:
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        right = "there is no such file; copy config.example.toml, which explains every key"
+        right = "there is no such file; copy config.example.toml, which explains every key, or call `syncd init`"
         raise ConfigError(f"{path}: {right}", file=path) from None
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}", file=path) from None
