@@ -70,18 +70,5 @@ def calendar_json(
     }
 
 
-def named_in_vain(session: Session) -> list[tuple[str, str]]:
-    """Offers ("ada/intro") that name a calendar ("home/Work") of an account that isn't connected: they are closed."""
-    found = select(Freelancer).where(Freelancer.active, Freelancer.removed.is_(False)).order_by(Freelancer.handle)
-    return [
-        (f"{person.handle}/{offer.slug}", name)
-        for person in session.scalars(found)
-        for offer in sorted(person.consultations, key=lambda c: c.slug)
-        if offer.active
-        for name in (*offer.blocks, *([offer.target] if offer.target else ()))
-        if name.partition("/")[0] not in {a.name for a in person.accounts if a.active}
-    ]
-
-
 def _text(at: datetime | None) -> str | None:
     return rfc3339(at) if at else None

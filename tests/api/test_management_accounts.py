@@ -190,8 +190,19 @@ def test_an_address_the_operator_allowed_allows_no_other(grace, gateway, radical
     path = f"{ACCOUNTS}/{made['id']}"
     renewed = grace.call("PATCH", path, {"password": radicale.password})
     assert renewed.status_code == 200, "it was allowed, and is where it was"
-    problem_of(grace.call("PATCH", path, {"url": gateway.url}), 422, "invalid-request")
+    moved = {"url": gateway.url, "password": radicale.password}
+    refused = problem_of(grace.call("PATCH", path, moved), 422, "invalid-request")
+    assert refused["errors"][0]["pointer"] == "/url"
     assert gateway.seen == []
+
+
+def test_a_password_is_told_to_no_address_but_the_one_it_was_given_for(grace, gateway, radicale, problem_of):
+    path = f"{ACCOUNTS}/{grace.connect()['id']}"
+    refused = problem_of(grace.call("PATCH", path, {"url": gateway.url}), 422, "invalid-request")
+    assert refused["errors"][0]["pointer"] == "/password"
+    assert gateway.seen == []
+    moved = grace.call("PATCH", path, {"url": gateway.url, "password": radicale.password}).json()
+    assert (moved["url"], moved["state"]) == (gateway.url, "ok")
 
 
 def test_a_name_is_taken_once(grace, problem_of):
@@ -235,9 +246,11 @@ def test_a_new_password_is_tried_before_it_takes_the_place_of_the_old(grace, pro
     refused = problem_of(grace.call("PATCH", path, {"password": "wrong"}), 422, "invalid-request")
     assert refused["errors"][0]["pointer"] == "/password"
     assert grace.call("GET", path).json()["state"] == "needs_reconnect"
+    grace.call("PATCH", path, {"sync_every_seconds": 60, "blocks": ["Work", "Home"], "unanswered": "free"})
     renewed = grace.call("PATCH", path, {"password": grace.radicale.password}).json()
     assert (renewed["state"], renewed["id"]) == ("ok", made["id"])
-    assert sorted(grace.work()) == sorted(c["name"] for c in made["calendars"])
+    assert (renewed["sync_every_seconds"], renewed["blocks"], renewed["unanswered"]) == (60, ["Work", "Home"], "free")
+    assert sorted(grace.work()) == ["Home", "Work"]
 
 
 def test_a_sync_is_owed_at_once_and_done_by_the_worker(grace):

@@ -17,7 +17,7 @@ from syncd.api.management.desk import PROBLEMS, Desk, change, create, desk_of, l
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import AccountList, AccountSettings, AccountView, Disconnected, NewAccount
-from syncd.errors import ApiError
+from syncd.errors import ApiError, invalid
 from syncd.management import accounts, connecting
 from syncd.management.tables import file_only
 from syncd.services import Services
@@ -154,10 +154,14 @@ def _reconnect(request: Request, handle: str, account_id: str, values: dict[str,
 
 
 def _renewed(services: Services, row: Account, known: Known, values: dict[str, Any]) -> Wanted:
-    """The account with its new access. What the operator allowed, they allowed for the address it had."""
+    """The account with its new access. A password is told to no address but the one it was given for, and what the
+    operator allowed, they allowed for that one. Raises ApiError."""
     access = access_of(row, services.vault) or Access(row.url, row.username)
-    wanted = _wanted(values, row.provider, row.name, access, known)
+    paced = {"sync_every_seconds": row.sync_every_seconds, **values}
+    wanted = _wanted(paced, row.provider, row.name, access, known)
     if wanted.access.url != access.url:
+        if access.secret and "password" not in values:
+            raise invalid("/password", "is missing: another address has to be given the password anew")
         return wanted
     return replace(wanted, allow_private=row.allow_private, ca_file=row.ca_file)
 
