@@ -8,7 +8,7 @@ then a look at the calendars, then one transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -262,10 +262,8 @@ def _value(kind: str, text: str) -> object:
     if kind == "boolean":
         return {"yes": True, "true": True, "no": False, "false": False}.get(text.strip().lower(), text)
     if kind == "number":
-        try:
-            return float(text)
-        except ValueError:
-            return text
+        with suppress(ValueError):
+            return int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
     return text
 
 

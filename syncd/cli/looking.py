@@ -18,7 +18,7 @@ from syncd.booking.reasons import reasons_json
 from syncd.cli.setup import opened
 from syncd.cli.show import console, print_json, print_table, say, ways_of
 from syncd.cli.week import Layers, layers_json, layers_of, picture, rows_of
-from syncd.errors import ApiError
+from syncd.errors import ApiError, AvailabilityUnknown
 from syncd.feed import FeedQuestion
 from syncd.instants import FIRST_YEAR, LAST_YEAR
 from syncd.questions import duration_of, window_of
@@ -65,7 +65,7 @@ def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
         now = services.clock()
         tz = zone(wish.tz or offer.freelancer.tz)
         question, days = _question(offer, wish, tz, now)
-        answer = json.loads(services.feed.detailed(session, offer, question, now, with_calendars=True).body)
+        answer = json.loads(_answer(services, session, offer, question, now))
         layers = _layers(services, session, offer, question, now)
     if as_json:
         print_json({**answer, "week": layers_json(layers, tz)} if wish.week else answer)
@@ -86,6 +86,15 @@ def _question(offer: Offer, wish: SlotsWish, tz: str, now: datetime) -> tuple[Fe
     window = window_of(first.isoformat(), last.isoformat(), tz)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return FeedQuestion(*window, duration_of(offer, wish.duration), tz), days
+
+
+def _answer(services: Services, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> bytes:
+    try:
+        return services.feed.detailed(session, offer, question, now, with_calendars=True).body
+    except AvailabilityUnknown:
+        why = "a calendar that could block hasn't been read, or not for too long"
+        message = f"it isn't known what is free: {why}; `syncd status` says which, `syncd sync` reads it"
+        raise AvailabilityUnknown(message) from None
 
 
 def _layers(services: Services, session: Session, offer: Offer, question: FeedQuestion, now: datetime) -> Layers:

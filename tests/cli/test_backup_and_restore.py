@@ -161,7 +161,7 @@ def test_calendars_are_believed_again_once_they_were_read_in_full(shell, radical
     home.store.close()
     assert shell("restore", "a.db", "--json").json["calendars"] >= 1
     day = f"{coming(0):%Y-%m-%d}"
-    shell.fails(75, "", "slots", "ada/intro", "--from", day, "--to", day)
+    shell.fails(75, "`syncd sync` reads it", "slots", "ada/intro", "--from", day, "--to", day)
     assert shell("run", "--once").code == 0
     assert "busy: a calendar is busy" in shell("explain", "ada/intro", f"{coming(12):%Y-%m-%dT%H:%MZ}").out
     taken = shell("explain", "ada/intro", f"{coming(10):%Y-%m-%dT%H:%MZ}").out

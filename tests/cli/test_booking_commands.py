@@ -111,6 +111,22 @@ def test_what_cant_be_booked_says_why(shell, start):
     assert shell("bookings", "--json").json["data"] == []
 
 
+def test_an_answer_is_what_its_question_wants(shell, start):
+    kinds = {"age": "number", "new": "boolean", "topics": "texts", "goal": "text"}
+    asked = [
+        f'[[freelancers.ada.consultations.intro.questions]]\nid = "{name}"\nlabel = "?"\ntype = "{kind}"\n'
+        for name, kind in kinds.items()
+    ]
+    shell.configure("\n".join(asked))
+    given = [("age", "47"), ("new", "yes"), ("topics", "engines"), ("topics", "looms"), ("goal", "47")]
+    answers = [option for name, value in given for option in ("--answer", f"{name}={value}")]
+    made = shell("book", "ada/intro", start(10), *GRACE, *answers, "--json")
+    assert made.code == 0, made.err
+    assert made.json["answers"] == {"age": 47, "new": True, "topics": ["engines", "looms"], "goal": "47"}
+    wrong = ("book", "ada/intro", start(12), *GRACE, "--answer", "new=perhaps", "--answer", "age=old")
+    shell.fails(2, "--answer new: must be true or false; --answer age: must be a number", *wrong)
+
+
 def test_a_hold_is_confirmed_with_its_client_or_cancelled(shell, start):
     shell.configure(MORE)
     held = shell("book", "ada/intro", start(10), "--hold", "10m")
