@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import cast
 
 _WRONG_USAGE = 2
+_IN_ORDER_OF_HELP = ("care_commands", "commands", "booking_commands", "data_commands")
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; every foreseen error is one sentence on stderr."""
-    from syncd.cli import booking_commands, care_commands, commands, data_commands  # noqa: F401 - importing registers them
+    for module in _IN_ORDER_OF_HELP:
+        import_module(f"syncd.cli.{module}")  # which registers its commands
     from syncd.cli.app import app
 
     try:

@@ -33,7 +33,9 @@ def init(
     minutes: Annotated[str | None, typer.Option("--minutes", help='How long it takes: 30, or "30 60".')] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", help="Where your calendar is, such as icloud.", autocompletion=completion.presets),
+        typer.Option(
+            "--preset", help="Where your calendar is: a name as in `connect caldav`.", autocompletion=completion.presets
+        ),
     ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Its address, where no preset has it.")] = None,
     server: Annotated[str | None, typer.Option("--server", help="The server's name, for presets that ask it.")] = None,
@@ -42,6 +44,9 @@ def init(
         list[str] | None, typer.Option("--blocks", help='A calendar that blocks; may be repeated; "*" is all.')
     ] = None,
     target: Annotated[str | None, typer.Option("--target", help="The calendar that takes consultations.")] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca-file", help="Certificates of its server, if they are its own.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what would be proposed.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file; the old one is kept.")] = False,
     as_json: AsJson = False,
@@ -53,7 +58,7 @@ def init(
     from syncd.cli.connecting import Wish
     from syncd.cli.init import InitWish, init
 
-    account = Wish("caldav", "", "caldav", url, username, preset, server, blocks, target)
+    account = Wish("caldav", "", "caldav", url, username, preset, server, blocks, target, ca_file=ca_file)
     wish = InitWish(name, handle, email, time_zone, hours, title, slug, minutes, account, yes, overwrite)
     return init(Path(config), wish, as_json=as_json)
 

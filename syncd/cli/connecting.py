@@ -101,11 +101,16 @@ def _with_next_step(error: ApiError, wish: Wish) -> ApiError:
 
 
 def _wanted(asker: Asker, wish: Wish) -> Wanted:
-    if wish.ca_file is not None and not wish.ca_file.is_file():
-        raise ApiError("invalid-request", f"{wish.ca_file} is no file: name the server's certificates, in PEM")
-    ca_file = str(wish.ca_file.resolve()) if wish.ca_file else ""
+    ca_file = certificates(wish)
     access = _feed(asker, wish) if wish.provider == FEED else ask_access(asker, wish)
     return Wanted(wish.provider, wish.name, access, allow_private=wish.allow_private, ca_file=ca_file)
+
+
+def certificates(wish: Wish) -> str:
+    """The file with the server's own certificates, "" for the system's. Raises ApiError."""
+    if wish.ca_file is not None and not wish.ca_file.is_file():
+        raise ApiError("invalid-request", f"{wish.ca_file} is no file: name the server's certificates, in PEM")
+    return str(wish.ca_file.resolve()) if wish.ca_file else ""
 
 
 def _feed(asker: Asker, wish: Wish) -> Access:

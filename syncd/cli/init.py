@@ -215,9 +215,9 @@ def _ask_preset(asker: Asker) -> Preset | None:
 
 def _tried(asker: Asker, said: connecting.Wish) -> _Account:
     """Connect with what was answered and let calendars be chosen. Raises ApiError, ProviderError."""
+    ca_file = connecting.certificates(said)
     access = connecting.ask_access(asker, said)
     private = said.allow_private or is_at_home(access.url)  # who types a private address means it
-    ca_file = str(said.ca_file.resolve()) if said.ca_file else ""
     wanted = Wanted("caldav", said.name, access, allow_private=private, ca_file=ca_file)
     reached = Connection(access.url, access.username, access.secret, allow_private=private, ca_file=ca_file)
     asker.say(f"  Asking {_host(access)} …")
