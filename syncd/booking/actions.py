@@ -14,10 +14,11 @@ from typing import Any, Literal
 from sqlalchemy import inspect
 
 from syncd.booking import facts as known
-from syncd.booking import policy
+from syncd.booking import lifecycle, permitted, policy
 from syncd.booking.aftermath import effective_outcome
 from syncd.booking.clients import Standing
 from syncd.booking.expiry import check_in_time, step
+from syncd.booking.extension import check_extendable
 from syncd.booking.facts import facts_of
 from syncd.booking.policy import Actor, Facts
 from syncd.errors import ApiError, BookingError, WrongState, problem_type
@@ -40,8 +41,9 @@ ActionName = Literal[
     "extend",
 ]
 
-LONGEST_EXTENSION = timedelta(days=1)
-_LONGEST_HOLDS = 4
+LONGEST_EXTENSION = 24 * 60
+"""By how many minutes a booking is extended at most."""
+_SHORTEST_HOLD = timedelta(minutes=1)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -99,11 +101,11 @@ def _turning_points(booking: Booking) -> list[datetime]:
     instants = [
         booking.hold_expires_at,
         booking.overdue_at,
-        _last_prolonging_at(booking),
+        permitted.longest_hold_at(booking) - _SHORTEST_HOLD,
         booking.free_cancellation_until_at,
         booking.starts_at,
         booking.starts_at + facts.policy.late_after,
-        booking.ends_at + LONGEST_EXTENSION,
+        booking.ends_at + timedelta(minutes=LONGEST_EXTENSION),
         policy.completed_at(facts.end, facts.policy),
         policy.documents_due_at(facts.end, facts.policy),
         policy.final_at(facts.end, facts.policy),
@@ -138,26 +140,15 @@ class _Effect:
 
 
 def _confirm(booking: Booking, person: Person, now: datetime) -> _Effect:
-    asked = booking.consultation.confirmation == "freelancer" and person.standing != "freelancer"
-    step(booking, "request" if asked else "confirm", now)
-    if booking.consultation.confirmation == "key" and person.standing == "public":
-        raise ApiError("forbidden", "this consultation is confirmed by its owner's key alone")
-    if asked:
-        _not_begun(booking, now)
+    permitted.check_confirmable(booking, person.standing, now)
     return _Effect()
 
 
 def _prolong(booking: Booking, person: Person, now: datetime) -> _Effect:
     step(booking, "prolong", now)
-    if person.standing == "public" and now > _last_prolonging_at(booking):
+    if person.standing == "public" and now + _SHORTEST_HOLD > permitted.longest_hold_at(booking):
         raise ApiError("invalid-request", "it was held long enough")
     return _Effect()
-
-
-def _last_prolonging_at(booking: Booking) -> datetime:
-    """The last instant at which a client may prolong a hold, by a minute."""
-    longest = _LONGEST_HOLDS * timedelta(minutes=booking.consultation.hold_max_minutes)
-    return booking.created_at + longest - timedelta(minutes=1)
 
 
 def _release(booking: Booking, person: Person, now: datetime) -> _Effect:
@@ -166,29 +157,23 @@ def _release(booking: Booking, person: Person, now: datetime) -> _Effect:
 
 
 def _approve(booking: Booking, person: Person, now: datetime) -> _Effect:
-    _only("freelancer", person, "approves and declines")
-    step(booking, "approve", now)
+    permitted.check_answerable(booking, "approve", person.side, now)
     return _Effect()
 
 
 def _decline(booking: Booking, person: Person, now: datetime) -> _Effect:
-    _only("freelancer", person, "approves and declines")
-    step(booking, "decline", now)
+    permitted.check_answerable(booking, "decline", person.side, now)
     return _Effect()
 
 
 def _reschedule(booking: Booking, person: Person, now: datetime) -> _Effect:
-    step(booking, "reschedule", now)
-    _not_begun(booking, now)
+    lifecycle.check_movable(booking, now)
     return _Effect()
 
 
 def _cancel(booking: Booking, person: Person, now: datetime) -> _Effect:
-    step(booking, "cancel", now)
-    _not_begun(booking, now)
-    if booking.state != "confirmed":
-        return _Effect()
-    return _Effect(policy.cancel_outcome(person.side, now, booking.free_cancellation_until_at).to_json())
+    permitted.check_cancellable(booking, now)
+    return _Effect(permitted.outcome_of_cancelling(booking, person.side, now))
 
 
 # Once it has begun
@@ -232,17 +217,14 @@ def _documents(booking: Booking, person: Person, now: datetime) -> _Effect:
 
 
 def _dispute(booking: Booking, person: Person, now: datetime) -> _Effect:
-    _only("client", person, "disputes")
+    if person.side != "client":
+        raise ApiError("forbidden", "only the client disputes")
     booking = _heard(booking, now)
     return _told(booking, booking.state, known.with_dispute(booking, now))
 
 
 def _extend(booking: Booking, person: Person, now: datetime) -> _Effect:
-    step(booking, "extend", now)
-    if person.standing == "public" and booking.consultation.confirmation != "automatic":
-        raise ApiError("forbidden", "this consultation is confirmed by its owner: extending it needs a key")
-    if now >= booking.ends_at + LONGEST_EXTENSION:
-        raise WrongState("the added time would be over already", current_state=booking.state)
+    check_extendable(booking, LONGEST_EXTENSION, now, person.standing)
     return _Effect()
 
 
@@ -264,17 +246,6 @@ _RULES: Mapping[ActionName, Callable[[Booking, Person, datetime], _Effect]] = {
 
 
 # What they share
-
-
-def _only(side: Actor, person: Person, does: str) -> None:
-    if person.side != side:
-        raise ApiError("forbidden", f"only the {side} {does}")
-
-
-def _not_begun(booking: Booking, now: datetime) -> None:
-    if now >= booking.starts_at:
-        message = "the consultation has begun: it can't be moved, cancelled or asked for any more"
-        raise WrongState(message, current_state=booking.state)
 
 
 def _heard(booking: Booking, now: datetime) -> Booking:

@@ -72,16 +72,21 @@ def check_extend(
     session: Session, situations: Situations, booking: Booking, minutes: int, now: datetime, *, standing: Standing
 ) -> Offer:
     """Raise what keeps a booking from being extended now, as `extend` does; returns the offer it is of."""
-    step(booking, "extend", now)
-    if standing == "public" and booking.consultation.confirmation != "automatic":
-        raise ApiError("forbidden", "this consultation is confirmed by its owner: extending it needs a key")
-    if now >= booking.ends_at + timedelta(minutes=minutes):
-        raise WrongState("the added time would be over already", current_state=booking.state)
+    check_extendable(booking, minutes, now, standing)
     offer = offers.offer_of(session, booking.consultation_id)
     if offer is None:
         raise NotOffered(reasons=[Reason("inactive")])
     _judge(_after(session, situations.load(session, offer, now).situation, booking, minutes), booking)
     return offer
+
+
+def check_extendable(booking: Booking, minutes: int, now: datetime, standing: Standing) -> None:
+    """Raise what keeps a booking from being extended now, whatever is around it."""
+    step(booking, "extend", now)
+    if standing == "public" and booking.consultation.confirmation != "automatic":
+        raise ApiError("forbidden", "this consultation is confirmed by its owner: extending it needs a key")
+    if now >= booking.ends_at + timedelta(minutes=minutes):
+        raise WrongState("the added time would be over already", current_state=booking.state)
 
 
 # What is asked of it

@@ -23,6 +23,15 @@ from syncd.booking.clients import Standing, check_client, check_holds
 from syncd.booking.expiry import check_in_time, expire, step
 from syncd.booking.judging import check_answered, duration_of, judge, judge_outside, moving
 from syncd.booking.making import NOTHING, Said, Wish, enter, new_booking, promise_event, say
+from syncd.booking.permitted import (
+    agreed_state,
+    check_answerable,
+    check_cancellable,
+    check_confirmable,
+    longest_hold_at,
+    not_begun,
+    outcome_of_cancelling,
+)
 from syncd.booking.recording import change, change_event, flush, note, record
 from syncd.booking.states import State
 from syncd.errors import ApiError, NotOffered, WrongState
@@ -111,12 +120,7 @@ def first_state(consultation: Consultation, wish: Wish, standing: Standing) -> S
     """The state in which a booking begins."""
     if wish.hold_minutes is not None or (consultation.confirmation == "key" and standing == "public"):
         return "held"
-    return _agreed_state(consultation, standing)
-
-
-def _agreed_state(consultation: Consultation, standing: Standing) -> State:
-    """The state of what a client has agreed to: only the freelancer needs nobody's approval."""
-    return "pending" if consultation.confirmation == "freelancer" and standing != "freelancer" else "confirmed"
+    return agreed_state(consultation, standing)
 
 
 def _standing(actor: Side) -> Standing:
@@ -142,17 +146,13 @@ def prolong(
     offers.lock_freelancer(session, booking.freelancer_id)
     following = step(booking, "prolong", now)
     _check_length(minutes, booking.consultation)
-    until = now + timedelta(minutes=minutes)
-    last = booking.created_at + _LONGEST_HOLDS * timedelta(minutes=booking.consultation.hold_max_minutes)
+    until, last = now + timedelta(minutes=minutes), longest_hold_at(booking)
     if (standing or _standing(actor)) == "public" and until > last:
         raise _wrong_length(f"must let it expire by {last.isoformat(timespec='seconds')}: it was held long enough then")
     enter(booking, following, now, hold_until=until)
     change(booking, now)
     record(session, booking, actor, "prolong", now, {"until": until.isoformat()})
     return booking
-
-
-_LONGEST_HOLDS = 4
 
 
 def release(session: Session, booking: Booking, actor: Side, now: datetime) -> Booking:
@@ -186,14 +186,13 @@ def confirm(
     situation = check_confirm(session, situations, booking, said, now, standing=standing)
     check_answered(looked)
     say(booking, said)
-    asked = _agreed_state(booking.consultation, standing) == "pending"
     booking.verified = looked.verified
-    enter(booking, step(booking, "request" if asked else "confirm", now), now)
+    enter(booking, check_confirmable(booking, standing, now), now)
     change(booking, now)
-    if not asked:
+    if booking.state == "confirmed":
         promise_event(session, booking)
     flush(session, situation, booking)
-    record(session, booking, actor, "request" if asked else "confirm", now)
+    record(session, booking, actor, "confirm" if booking.state == "confirmed" else "request", now)
     return booking
 
 
@@ -201,16 +200,11 @@ def check_confirm(
     session: Session, situations: Situations, booking: Booking, said: Said, now: datetime, *, standing: Standing
 ) -> Situation:
     """Raise what keeps a hold from being confirmed now, as `confirm` does; returns what it was judged by."""
-    asked = _agreed_state(booking.consultation, standing) == "pending"
-    step(booking, "request" if asked else "confirm", now)
-    if booking.consultation.confirmation == "key" and standing == "public":
-        raise ApiError("forbidden", "this consultation is confirmed by its owner's key alone")
+    check_confirmable(booking, standing, now)
     client, answers = said.get("client", booking.client), said.get("answers", booking.answers)
     if not client:
         raise _no_client()
     check_answers(booking.consultation.questions, answers, complete=standing != "freelancer")
-    if asked:
-        _not_begun(booking, now)
     situation = _around(session, situations, booking, now).situation
     judge_outside(situation, booking)
     check_client(session, booking.consultation, client, now, standing, leave_out=booking.id)
@@ -233,7 +227,7 @@ def approve(
     offers.lock_freelancer(session, booking.freelancer_id)
     situation = check_approve(session, situations, booking, actor, now)
     check_answered(looked)
-    enter(booking, step(booking, "approve", now), now)
+    enter(booking, check_answerable(booking, "approve", actor, now), now)
     booking.verified = looked.verified
     change(booking, now)
     promise_event(session, booking)
@@ -244,8 +238,7 @@ def approve(
 
 def check_approve(session: Session, situations: Situations, booking: Booking, actor: Side, now: datetime) -> Situation:
     """Raise what keeps a pending booking from being approved now; returns what it was judged by."""
-    _only_the_freelancer(actor)
-    step(booking, "approve", now)
+    check_answerable(booking, "approve", actor, now)
     situation = _around(session, situations, booking, now).situation
     judge_outside(situation, booking)
     return situation
@@ -253,18 +246,12 @@ def check_approve(session: Session, situations: Situations, booking: Booking, ac
 
 def decline(session: Session, booking: Booking, actor: Side, now: datetime, reason: str | None = None) -> Booking:
     """Refuse a pending booking; its time is free again. Raises WrongState."""
-    _only_the_freelancer(actor)
     offers.lock_freelancer(session, booking.freelancer_id)
-    enter(booking, step(booking, "decline", now), now)
+    enter(booking, check_answerable(booking, "decline", actor, now), now)
     booking.cancel_reason = reason
     change(booking, now)
     record(session, booking, actor, "decline", now, {"reason": reason})
     return booking
-
-
-def _only_the_freelancer(actor: Side) -> None:
-    if actor != "freelancer":
-        raise ApiError("forbidden", "only the freelancer approves and declines")
 
 
 # Moving and cancelling
@@ -310,7 +297,7 @@ def check_reschedule(
 def check_movable(booking: Booking, now: datetime) -> State:
     """The state a booking has once it is moved. Raises WrongState if it can't be moved now, wherever to."""
     following = step(booking, "reschedule", now)
-    _not_begun(booking, now)
+    not_begun(booking, now)
     return following
 
 
@@ -333,11 +320,7 @@ def _move(session: Session, booking: Booking, start_at: datetime, now: datetime)
 def cancel(session: Session, booking: Booking, actor: Side, reason: str | None, now: datetime) -> Booking:
     """Cancel a booking before its start: a confirmed one with the policy's outcome. Raises WrongState, HoldExpired."""
     offers.lock_freelancer(session, booking.freelancer_id)
-    following = step(booking, "cancel", now)
-    _not_begun(booking, now)
-    if booking.state == "confirmed":
-        outcome = policy.cancel_outcome(actor, now, booking.free_cancellation_until_at)
-        booking.outcome = outcome.to_json()
+    following, booking.outcome = check_cancellable(booking, now), outcome_of_cancelling(booking, actor, now)
     enter(booking, following, now)
     booking.cancel_reason = reason
     booking.sequence += 1
@@ -345,12 +328,6 @@ def cancel(session: Session, booking: Booking, actor: Side, reason: str | None, 
     session.flush()
     record(session, booking, actor, "cancel", now, {"reason": reason})
     return booking
-
-
-def _not_begun(booking: Booking, now: datetime) -> None:
-    if now >= booking.starts_at:
-        message = "the consultation has begun: it can't be moved, cancelled or asked for any more"
-        raise WrongState(message, current_state=booking.state)
 
 
 # Changing what was said
