@@ -48,6 +48,12 @@ class Served:
         return [seen.method for seen in self.gateway.seen]
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """A busy machine is no hanging server."""
+    monkeypatch.setattr("syncd.sync.look.PATIENCE", 60.0)
+
+
 @pytest.fixture
 def served(make_house, gateway, radicale):
     house = make_house(calendars=(), account='blocks = ["Work"]\ntarget = "Work"')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -105,6 +107,21 @@ def test_a_question_that_nobody_waits_for_any_more_is_not_asked(scene):
     assert first.wait() == ANSWERED
     assert ask(looker, scene, "a", "1").wait() == ANSWERED
     assert [name for name, _ in scene.begun] == ["a/1", "a/1"]
+
+
+def test_a_process_ends_without_waiting_for_a_look_that_hangs():
+    program = (
+        "import threading, time\n"
+        "from datetime import UTC, datetime\n"
+        "from providers.model import Window\n"
+        "from syncd.sync.looker import Looker, Place\n"
+        "begun, now = threading.Event(), datetime.now(UTC)\n"
+        "hang = lambda window, until: begun.set() or threading.Event().wait()\n"
+        "Looker().ask(Place('a', '1'), Window(now, now), time.monotonic() + 1, hang)\n"
+        "begun.wait()\n"
+        "print('ended')\n"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "ended\n"
 
 
 def test_a_look_that_fails_is_no_answer_and_the_next_is_made(scene):
