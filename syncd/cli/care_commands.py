@@ -53,7 +53,8 @@ def init(
 ) -> int:
     """Set up: a few questions, then the configuration file.
 
-    Tries your calendar before anything is written. Answers may be piped, one a line; the password is never an option.
+    Tries your calendar before anything is written. Answers may be piped, one a line, in the order of the questions; the
+    password is never an option.
     """
     from syncd.cli.connecting import Wish
     from syncd.cli.init import InitWish, init

@@ -73,8 +73,9 @@ PRESETS = (
         "Posteo",
         "https://posteo.de:8443/",
         "Your Posteo address",
-        "your Posteo password, or an app password if you use those: Settings, My account, Password and security",
-        "Posteo help: Password and security",
+        "an app password (Posteo's help, under App passwords, shows where it is made), or your Posteo password where "
+        "that is still taken",
+        "Posteo help: App passwords",
     ),
     Preset(
         "gmx",
