@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 
 from syncd.booking.expiry import sweep
 
@@ -405,3 +407,31 @@ def test_an_extension_beyond_set_hours_is_not_offered(house, problem_of):
     told = Told(house, house.book("2026-11-24T11:30:00Z"), "")
     problem = problem_of(told.tell("extend", {"minutes": 1, "paid_by": "consultation"}), 422, "not-offered")
     assert problem["reasons"] == [{"code": "outside_hours"}]
+
+
+def test_of_many_who_extend_at_once_one_does(told):
+    _running(told)
+    url = f"{told.house.url}/v1/bookings/{told.booking['id']}/extend"
+    login = {"Authorization": f"Bearer {told.client}"}
+
+    def extend(minutes: int) -> int:
+        body = {"minutes": minutes, "paid_by": "consultation"}
+        return requests.post(url, json=body, headers=login, timeout=60).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(extend, range(5, 11))) == [201] + [409] * 5
+
+
+def test_of_many_who_report_at_once_every_word_is_kept(told):
+    url = f"{told.house.url}/v1/bookings/{told.booking['id']}/attendance"
+    login = {"Authorization": f"Bearer {told.client}"}
+
+    def join(minute: int) -> int:
+        body = {"who": "client", "joined_at": f"2026-11-24T09:{minute:02}:00Z"}
+        return requests.post(url, json=body, headers=login, timeout=60).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(join, range(6))) == [200] * 6
+    booking = told.seen()
+    assert booking["revision"] == 7
+    assert sorted(arrival["joined_at"][14:16] for arrival in booking["attendance"]) == [f"{m:02}" for m in range(6)]
