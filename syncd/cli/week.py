@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
@@ -49,13 +50,15 @@ class Look:
 
 _SHOWN = frozenset({"booked", "held", "open", "set_hours"})  # what a picture must be wide enough for
 LOOKS: Mapping[str, Look] = {
-    "open": Look("█", "#", "green", "open"),
+    "open": Look("▇", "#", "green", "open"),
     "booked": Look("●", "B", "bold blue", "booked"),
     "held": Look("○", "h", "bold yellow", "held or pending"),
     "busy": Look("×", "x", "red", "busy"),
     "set_hours": Look("░", "-", "bright_black", "set hours, not offered"),
     "closed": Look("·", ".", "bright_black", "closed"),
 }
+
+_BLANK = Look(" ", " ", "", "")
 
 
 def layers_of(
@@ -146,9 +149,9 @@ def picture(rows: Sequence[Row], width: int, *, ascii_only: bool = False) -> Ite
     yield Text(" " * _LABEL + _scale(first, last, minutes))
     for row in rows:
         line = Text(row.label.ljust(_LABEL))
-        for state in _cells(row.quarters, first, last, minutes):
-            look = LOOKS.get(state)
-            line.append((look.ascii if ascii_only else look.glyph) if look else " ", style=look.style if look else "")
+        for state, cells in groupby(_cells(row.quarters, first, last, minutes)):
+            look = LOOKS.get(state, _BLANK)
+            line.append((look.ascii if ascii_only else look.glyph) * len(list(cells)), style=look.style)
         yield line
     yield _legend(minutes, ascii_only=ascii_only)
     yield from _odd_days(rows)

@@ -55,7 +55,7 @@ def test_a_quarter_of_an_hour_is_a_character_and_bookings_lie_above_all_else():
     )
     scale, row, *_ = _lines(list(rows_of(layers, [MONDAY], "UTC")))
     assert scale == "            09  10  11"
-    assert row == "Mon 23 Nov  █●██××░░█○░░"
+    assert row == "Mon 23 Nov  ▇●▇▇××░░▇○░░"
     assert _lines(list(rows_of(layers, [MONDAY], "UTC")), ascii_only=True)[1] == "Mon 23 Nov  #B##xx--#h--"
 
 
@@ -101,7 +101,7 @@ def test_an_hour_that_comes_twice_has_a_row_of_its_own_and_one_that_doesnt_exist
     assert [spring.quarters.get(quarter) for quarter in (3, 4, 7, 8)] == ["open", None, None, "open"]
     assert len(spring.quarters) == 92
     lines = _lines([spring], 120)
-    assert lines[1].startswith("Sun 28 Mar  ████    ████████")
+    assert lines[1].startswith("Sun 28 Mar  ▇▇▇▇    ▇▇▇▇▇▇▇▇")
     assert any("goes forward" in line for line in lines)
 
 
@@ -127,7 +127,7 @@ def test_what_is_shown_is_what_the_predicate_lists():
     waits = Booking(state="pending", starts_at=at + timedelta(hours=2), ends_at=at + timedelta(hours=3))
     midnight = datetime(2026, 11, 23, tzinfo=UTC)
     layers = layers_of(situation, [booked, waits], 30, (midnight, midnight + timedelta(days=1)))
-    assert _day(layers) == "Mon 23 Nov  ░░██●●██×░██○○○○", (
+    assert _day(layers) == "Mon 23 Nov  ░░▇▇●●▇▇×░▇▇○○○○", (
         "notice, open, booked, open, busy and too short, open, pending"
     )
     assert layers_json(layers, "Europe/Berlin")["booked"] == [
@@ -168,15 +168,15 @@ def test_a_terminal_gets_the_picture_in_colour_and_a_pipe_only_when_it_asks(shel
     wish = ("slots", "ada/intro", "--from", day, "--to", day)
     seen = _on_a_terminal(shell, 100, *wish)
     assert "09:00" in seen
-    assert "\x1b[32m█" in seen, "open time is green"
+    assert "\x1b[32m▇" in seen, "open time is green"
     assert "held or pending" in seen
     plain = _on_a_terminal(shell, 100, *wish, NO_COLOR="1")
-    assert "█" in plain
+    assert "▇" in plain
     assert "\x1b[32m" not in plain
-    assert "█" not in _on_a_terminal(shell, 100, *wish, "--no-week")
+    assert "▇" not in _on_a_terminal(shell, 100, *wish, "--no-week")
     piped = shell(*wish)
-    assert "█" not in piped.out
-    assert "████" in shell(*wish, "--week").out
+    assert "▇" not in piped.out
+    assert "▇▇▇▇" in shell(*wish, "--week").out
     assert set(shell(*wish, "--week", "--json").json["week"]) == {"booked", "held", "open", "busy", "set_hours"}
     assert "week" not in shell(*wish, "--json").json
 
