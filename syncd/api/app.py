@@ -56,6 +56,7 @@ def create_app(services: Services) -> FastAPI:
         description="Bookable slots from a freelancer's calendars, and bookings back into them.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # what is sent to `…/` may have come by a proxy, of which a redirect knows nothing
         responses={500: {"model": Problem}},
     )
     app.state.services = services

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,7 +139,16 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     details = {404: "there is nothing at this address", 405: f"this address doesn't take {request.method}"}
     detail = details.get(error.status_code, str(error.detail))
     status = ProblemType(kind.code, error.status_code, kind.title)
-    return problem(status, detail).response(request, dict(error.headers or {}))
+    return problem(status, detail).response(request, {**(error.headers or {}), **_allow(request, error.status_code)})
+
+
+def _allow(request: Request, status: int) -> dict[str, str]:
+    """What can be done at an address (RFC 9110, 10.2.1): of several routes the framework names the first one's."""
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"] if status == 405 else {}
+    here = [known for path, known in paths.items() if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)]
+    methods = {method.upper() for known in here for method in known}
+    methods |= {"HEAD"} if "GET" in methods else set()
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 async def on_bug(request: Request, error: Exception) -> Response:

@@ -137,13 +137,15 @@ def test_a_body_over_the_bound_is_too_large_whether_it_says_so_or_not(house, pro
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_a_method_that_an_address_does_not_take_is_405_with_those_it_does(untouched, method):
-    for path, allowed in ((PATH, "POST"), ("/v1/ada/intro/slots", "GET"), ("/healthz", "GET")):
+    for path, allowed in ((PATH, "POST"), ("/v1/ada/intro/slots", "GET, HEAD"), ("/healthz", "GET, HEAD")):
         answer = untouched.call(method, path)
         assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
         assert answer.json()["detail"] == f"this address doesn't take {method}"
 
 
-@pytest.mark.parametrize("path", ["/", "/nope", "/v1", "/v1/ada", "/v1/ada/intro", "/v1/bookings//cancel", "/%2e%2e/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/v1", "/v1/nobody", "/v1/ada/intro", "/v1/bookings//cancel", "/%2e%2e/x"]
+)
 def test_an_address_that_is_not_there_is_a_problem_too(untouched, path):
     answer = untouched.get(path)
     assert answer.status_code in (404, 405)
@@ -204,3 +206,24 @@ def test_no_question_whatever_breaks_the_daemon(untouched, query, names):
     for path in (f"/v1/{handle}/{slug}/slots", f"/v1/{handle}/{slug}/slots/explain", f"/v1/bookings/{slug}"):
         answer = untouched.get(path, params=query)
         assert answer.status_code in (200, 307, 401, 404, 405, 422)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v1/ada", "GET, HEAD"),
+        ("DELETE", "/v1/next", "GET, HEAD"),
+        ("PUT", "/v1/bookings/bkg_1", "GET, HEAD, PATCH"),
+        ("OPTIONS", "/v1/ada/intro/slots", "GET, HEAD"),
+        ("GET", "/v1/ada/intro/slots/simulate", "POST"),
+    ],
+)
+def test_what_cant_be_done_at_an_address_says_what_can(untouched, problem_of, method, path, allowed):
+    answer = untouched.call(method, path)
+    assert problem_of(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/v1/ada/", "/v1/ada/intro/slots/", "/v1/nothing/here/at/all", "/favicon.ico"])
+def test_where_nothing_is_there_is_no_redirect(untouched, problem_of, path):
+    problem_of(untouched.get(path), 404, "not-found")
