@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import requests
 
 GRACE = "/v1/freelancers/grace"
 HOURS = {"monday": ["09:00-12:00"], "tuesday": ["13:00-15:00"]}
@@ -58,6 +61,19 @@ def test_a_made_thing_has_an_address_and_is_made_once_for_an_idempotency_key(hou
     assert house.get(first.headers["Location"], token=key).json() == first.json()
     third = house.post("/v1/freelancers", new, token=key)
     assert (third.status_code, third.json()["code"]) == (409, "wrong-state")
+
+
+def test_of_many_who_take_a_handle_at_once_one_gets_it(house, key):
+    def take(zone):
+        new, bearer = {"handle": "grace", "time_zone": zone}, {"Authorization": f"Bearer {key}"}
+        return requests.post(f"{house.url}/v1/freelancers", json=new, headers=bearer, timeout=60)
+
+    zones = ["UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York"]
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(take, zones))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    (made,) = [answer.json() for answer in answers if answer.status_code == 201]
+    assert house.get(GRACE, token=key).json() == made
 
 
 def test_what_is_known_already_is_not_sent_again(grace, key):

@@ -167,6 +167,19 @@ def test_a_bad_account_name_in_the_file_is_still_a_mistake(tmp_path):
         load_config(path, {})
 
 
+def test_another_address_of_ones_own_reads_everything_again_whoever_sets_it(house, at):
+    house.put("party", at(12, 1), 30, "ATTENDEE;PARTSTAT=DECLINED:mailto:countess@example.org")
+    house.pull()
+    assert not house.is_listed(at(12, 1))
+    with house.services.store.write() as session:
+        session.execute(update(Freelancer).values(declared=False))
+        row = freelancers.find_freelancer(session, "ada")
+        change = {"addresses": ["countess@example.org"]}
+        freelancers.change_freelancer(session, house.services.config, row, change, house.now)
+    assert [pull.full for pull in house.sync().pulls] == [True]
+    assert house.is_listed(at(12, 1))
+
+
 # Accounts that come and go
 
 
