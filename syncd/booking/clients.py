@@ -58,7 +58,7 @@ def check_client(
 
 
 def _upcoming(session: Session, consultation: Consultation, address: str, now: datetime, leave_out: str | None) -> int:
-    return lives.upcoming_of_client(session, consultation.id, address, now, leave_out=leave_out)
+    return lives.upcoming_of_client(session, consultation, address, now, leave_out=leave_out)
 
 
 def _is_blocked(freelancer: Freelancer, address: str) -> bool:

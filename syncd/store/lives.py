@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session, joinedload
 
-from syncd.store.models import LIVE_STATES, OWNING_STATES, WAITING_STATES, Booking, BookingAction
+from syncd.store.models import LIVE_STATES, OWNING_STATES, WAITING_STATES, Booking, BookingAction, Consultation
 
 _BATCH = 100
 
@@ -58,10 +58,14 @@ def open_holds(
 
 
 def upcoming_of_client(
-    session: Session, consultation_id: str, client_address: str, now: datetime, *, leave_out: str | None
+    session: Session, consultation: Consultation, client_address: str, now: datetime, *, leave_out: str | None
 ) -> int:
     """How many live bookings of a consultation a client's address has that haven't ended."""
-    mine = and_(Booking.consultation_id == consultation_id, Booking.client_address == client_address)
+    mine = and_(
+        Booking.freelancer_id == consultation.freelancer_id,  # what the index knows
+        Booking.consultation_id == consultation.id,
+        Booking.client_address == client_address,
+    )
     live = and_(Booking.state.in_(LIVE_STATES), not_(is_over(now)), Booking.ends_at > now)
     others = [Booking.id != leave_out] if leave_out else []
     return session.scalar(select(func.count()).select_from(Booking).where(mine, live, *others)) or 0
