@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import TypeVar
 
 from providers.connections import is_at_home
@@ -19,8 +19,10 @@ from syncd.log import scrub
 from syncd.sync.connect import Found, OpenProvider, Wanted, choice_of, list_calendars, opened_account
 
 PATIENCE = 20.0  # seconds
+AT_ONCE = 8  # servers that may be asked at a time: more would keep everyone else's requests waiting
 ADAPTERS = ("caldav", "ics")
 T = TypeVar("T")
+_room = BoundedSemaphore(AT_ONCE)
 
 
 def check_kind(wanted: Wanted) -> None:
@@ -57,6 +59,8 @@ def _ask(open_provider: OpenProvider, wanted: Wanted, connection: Connection) ->
 
 def _within(patience: float, work: Callable[[], T]) -> T:
     """What the work returns. Raises what it raises, TimeoutError if it takes too long: then it ends by itself."""
+    if not _room.acquire(blocking=False):
+        raise ApiError("rate-limited", "too many accounts are being connected at this moment", retry_after=5)
     done: Future[T] = Future()
 
     def run() -> None:
@@ -64,6 +68,8 @@ def _within(patience: float, work: Callable[[], T]) -> T:
             done.set_result(work())
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the waiting thread's
             done.set_exception(error)
+        finally:
+            _room.release()
 
     Thread(target=run, name="connect", daemon=True).start()
     return done.result(patience)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from threading import Event
+from threading import Event, Semaphore
 
 import pytest
 from sqlalchemy import select, update
@@ -183,26 +183,45 @@ def test_another_address_of_ones_own_reads_everything_again_whoever_sets_it(hous
 # Accounts that come and go
 
 
-def test_a_server_that_does_not_answer_is_waited_for_so_long_and_no_longer():
-    asked, release, ended = Event(), Event(), Event()
+class Silent:
+    """Servers that answer nothing until they are released; `ended` counts those that were let go."""
 
-    class Silent:
-        def list_calendars(self):
-            asked.set()
-            release.wait()
-            return []
+    def __init__(self):
+        self.release, self.ended = Event(), Semaphore(0)
 
-        def close(self):
-            ended.set()
+    def open(self, _kind, _connection):
+        return self
 
-    wanted = Wanted("caldav", "dav", Access("https://dav.example/"))
-    connection = Connection(wanted.access.url, allow_private=True)
-    with pytest.raises(ApiError, match="didn't answer") as caught:
-        connecting.ask(lambda _kind, _connection: Silent(), wanted, connection, patience=0.01)
-    assert caught.value.code == "provider-unavailable"
-    release.set()
-    assert ended.wait(60), "what hung ends by itself, its connections closed"
-    assert asked.is_set()
+    def list_calendars(self):
+        self.release.wait()
+        return []
+
+    def close(self):
+        self.ended.release()
+
+    def ask(self):
+        wanted = Wanted("caldav", "dav", Access("https://dav.example/"))
+        connecting.ask(self.open, wanted, Connection(wanted.access.url, allow_private=True), patience=0.01)
+
+
+def test_a_server_that_does_not_answer_is_waited_for_so_long_and_keeps_no_more_than_a_few_waiting():
+    silent = Silent()
+    for _ in range(connecting.AT_ONCE):
+        with pytest.raises(ApiError, match="didn't answer") as caught:
+            silent.ask()
+        assert caught.value.code == "provider-unavailable"
+    with pytest.raises(ApiError, match="too many") as refused:
+        silent.ask()
+    assert (refused.value.code, refused.value.retry_after) == ("rate-limited", 5)
+    silent.release.set()
+    for _ in range(connecting.AT_ONCE):
+        assert silent.ended.acquire(timeout=60), "what hung ends by itself, its connections closed"
+    while True:  # there is room again as soon as the last of them has gone
+        with pytest.raises(ApiError) as caught:
+            silent.ask()
+        if caught.value.code != "rate-limited":
+            break
+    assert caught.value.code in ("not-found", "provider-unavailable")
 
 
 def test_a_sync_asked_for_ends_a_pause_of_ours_but_none_that_the_server_asked_for(house):
