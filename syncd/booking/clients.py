@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from syncd.errors import ApiError
 from syncd.store import lives
-from syncd.store.models import Booking, Consultation, Freelancer
+from syncd.store.models import Consultation, Freelancer
 
 Standing = Literal["public", "key", "freelancer"]
 """How far whoever asks is trusted: no key, a key, or the freelancer (a key that says so, the command line)."""
@@ -66,12 +66,13 @@ def _is_blocked(freelancer: Freelancer, address: str) -> bool:
     return address in blocked or "@" + address.rpartition("@")[2] in blocked
 
 
-def check_holds(session: Session, booking: Booking, held_from: HeldFrom, now: datetime) -> None:
+def check_holds(
+    session: Session, freelancer_id: str, client: Mapping[str, Any], held_from: HeldFrom, now: datetime
+) -> None:
     """Refuse a hold where as many are open from its network address, or for its client: ApiError `rate-limited`."""
-    who, most = booking.freelancer_id, held_from.most
-    _check_few(lives.open_holds(session, who, now, held_from=held_from.mark), most, now)
-    if booking.client_address:
-        _check_few(lives.open_holds(session, who, now, client_address=booking.client_address), most, now)
+    _check_few(lives.open_holds(session, freelancer_id, now, held_from=held_from.mark), held_from.most, now)
+    if address := address_of(client):
+        _check_few(lives.open_holds(session, freelancer_id, now, client_address=address), held_from.most, now)
 
 
 def _check_few(expire_at: Sequence[datetime], most: int, now: datetime) -> None:

@@ -69,8 +69,6 @@ def book(
     expire(session, around.overdue, now)
     booking = new_booking(offer, wish, first_state(offer.consultation, wish, standing), now)
     booking.verified = looked.verified
-    if booking.state == "held" and wish.held_from:
-        check_holds(session, booking, wish.held_from, now)
     if booking.state == "confirmed":
         promise_event(session, booking)
     session.add(booking)
@@ -113,6 +111,8 @@ def check_bookable(
     around = situations.load(session, offer, now)
     judge(around.situation, wish.duration_minutes * 60, wish.start_at)
     check_client(session, offer.consultation, wish.client, now, standing)
+    if held and wish.held_from:
+        check_holds(session, offer.freelancer.id, wish.client, wish.held_from, now)
     return around
 
 
