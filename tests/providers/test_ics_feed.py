@@ -356,6 +356,15 @@ def test_a_look_at_a_feed_that_was_pulled_tells_what_is_not_so_any_more(provider
     assert len(whole.events) == 3
 
 
+@pytest.mark.parametrize("kind", ["ics", "caldav"])
+def test_who_has_no_patience_left_asks_nothing(subscribe, server, kind):
+    opened = open_provider(kind, Connection(server.feed_url, allow_private=True, patience=0.0))
+    with pytest.raises(Unavailable, match="took more than 0 s"):
+        opened.look([FEED if kind == "ics" else replace(FEED, remote_id=server.url)], WINDOW)
+    opened.close()
+    assert server.requests == []
+
+
 def test_a_probe_says_whether_an_unchanged_feed_is_sent_again(provider, feed):
     probe = provider.probe(FEED)
     assert (probe.pulls_by, probe.privileges) == ("download", ("read",))
