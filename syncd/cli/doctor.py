@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from syncd.doctor.findings import Finding, mend, ok
 from syncd.errors import ConfigError, StoreError
 from syncd.log import scrub
 
+_FILE = "configuration"
 _SOMETHING = 1
 _CONFIGURATION = 78
 _MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "mend": ("mend", "bold red")}
@@ -21,28 +23,38 @@ _MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "mend": ("mend", "bol
 
 def doctor(config_path: Path, *, as_json: bool) -> int:
     """Look, tell, and return 0 if all is well, 1 if something is to mend, 78 for the configuration."""
-    code = 0
+    found: list[Finding] = []
+    for finding in _looked_at(config_path):
+        found.append(finding)
+        if not as_json:
+            _show(finding)
+    number = sum(finding.state == "mend" for finding in found)
+    if as_json:
+        print_json({"ok": not number, "findings": [asdict(finding) for finding in found]})
+    else:
+        console().print(f"\n{counted(number, 'thing')} to mend." if number else "\nAll is well.", style="bold")
+    is_unusable = found[0].state == "mend" and found[0].check == _FILE
+    return _CONFIGURATION if is_unusable else _SOMETHING if number else 0
+
+
+def _looked_at(config_path: Path) -> Iterator[Finding]:
+    """Everything, one after the other; with a mistake in the configuration there is nothing else to look at."""
     try:
         with opened(config_path) as installation:
-            found = [ok("configuration", f"{config_path} has no mistakes"), *_examined(installation)]
+            yield ok(_FILE, f"{config_path} has no mistakes")
+            yield from _examined(installation)
     except ConfigError as error:
-        found, code = list(_mistakes(config_path, error)), _CONFIGURATION
+        yield from _mistakes(config_path, error)
     except StoreError as error:
-        found = [mend("database", scrub(str(error)), "`syncd restore FILE` puts a backup back, if it is damaged")]
-    is_well = not any(finding.state == "mend" for finding in found)
-    if as_json:
-        print_json({"ok": is_well, "findings": [asdict(finding) for finding in found]})
-    else:
-        _print(found)
-    return code or (0 if is_well else _SOMETHING)
+        yield mend("database", scrub(str(error)), "`syncd restore FILE` puts a backup back, if it is damaged")
 
 
 def _mistakes(config_path: Path, error: ConfigError) -> Iterator[Finding]:
     where = error.file or config_path
     if not error.mistakes:
-        yield mend("configuration", scrub(str(error)), "`syncd init` writes a file that fits")
+        yield mend(_FILE, scrub(str(error)), "`syncd init` writes a file that fits")
     for mistake in error.mistakes:
-        yield mend("configuration", f"{where}: {mistake}", "correct it there; config.example.toml explains every key")
+        yield mend(_FILE, f"{where}: {mistake}", "correct it there; config.example.toml explains every key")
 
 
 def _examined(installation: Opened) -> Iterator[Finding]:
@@ -53,7 +65,8 @@ def _examined(installation: Opened) -> Iterator[Finding]:
         yield from machine.database(session, config)
         yield from machine.secret_key(session, services.vault)
         waiting = accounts.to_ask(session, services.vault)
-    asked = accounts.ask(waiting, services.open_provider, services.clock)  # outside any transaction: it takes a while
+    with _patience(len(waiting)):  # and no transaction: it takes a while
+        asked = accounts.ask(waiting, services.open_provider, services.clock)
     yield from machine.zones()
     yield from machine.clock(machine.hosts([(one.host, one.drift) for one in asked]))
     yield from (finding for one in asked for finding in accounts.judged(one))
@@ -64,17 +77,22 @@ def _examined(installation: Opened) -> Iterator[Finding]:
     yield from machine.settings(config)
 
 
-def _print(found: list[Finding]) -> None:
+@contextmanager
+def _patience(number: int) -> Iterator[None]:
+    """Say on a terminal what is waited for."""
+    screen = console(to_stderr=True)
+    if not (number and screen.is_terminal):
+        yield
+        return
+    with screen.status(f"asking {counted(number, 'calendar server')}"):
+        yield
+
+
+def _show(finding: Finding) -> None:
     from rich.text import Text
 
-    screen = console()
-    width = max(len(finding.check) for finding in found)
-    for finding in found:
-        mark, style = _MARKS[finding.state]
-        line = Text.assemble((f"{mark:5}", style), f"{finding.check:{width}}  ", finding.what)
-        screen.print(line, soft_wrap=True)
-        if finding.next_step:
-            screen.print(Text(f"{'':{5 + width}}  → {finding.next_step}", "dim"), soft_wrap=True)
-    number = sum(finding.state == "mend" for finding in found)
-    told = f"{counted(number, 'thing')} to mend." if number else "All is well."
-    screen.print(Text(f"\n{told}", "bold"))
+    mark, style = _MARKS[finding.state]
+    screen, width = console(), len(_FILE)
+    screen.print(Text.assemble((f"{mark:5}", style), f"{finding.check:{width}}  ", finding.what), soft_wrap=True)
+    if finding.next_step:
+        screen.print(Text(f"{'':{5 + width}}  → {finding.next_step}", "dim"), soft_wrap=True)
