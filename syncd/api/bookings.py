@@ -113,6 +113,7 @@ class _Desk:
 
     def book(self, session: Session, looked: Looked) -> Booking:
         """Book it. Raises ApiError, BookingError."""
+        offers.lock_freelancer(session, self.offer.freelancer.id)  # before a link's uses are counted
         offer, situations, now = self._admitted(session), self.services.situations, self.services.clock()
         side, standing = self.asker.side, self.asker.standing
         return lifecycle.book(session, situations, offer, self.wish, side, now, looked=looked, standing=standing)
