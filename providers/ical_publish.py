@@ -62,9 +62,9 @@ def write_list(name: str, refresh: timedelta, listed: Iterable[Listed]) -> bytes
     """
     calendar = _calendar()
     for key in ("NAME", "X-WR-CALNAME"):
-        calendar.add(key, plain_text(name))
+        calendar[key] = _text(name)
     calendar.add("REFRESH-INTERVAL", refresh, parameters={"VALUE": "DURATION"})
-    calendar.add("X-PUBLISHED-TTL", vText(f"PT{int(refresh.total_seconds()) // 60}M"))
+    calendar["X-PUBLISHED-TTL"] = _text(f"PT{int(refresh.total_seconds()) // 60}M")
     for one in listed:
         calendar.add_component(_vevent(one))
     return bytes(calendar.to_ical())
@@ -77,6 +77,11 @@ def _calendar() -> Calendar:
     return calendar
 
 
+def _text(text: str) -> vText:
+    # As a value of its own: `add` escapes it only where it knows the property.
+    return vText(plain_text(text))
+
+
 def _vevent(one: Listed) -> Event:
     vevent, event = Event(), one.event
     vevent.add("UID", one.uid)
@@ -87,9 +92,9 @@ def _vevent(one: Listed) -> Event:
         ("DTEND", event.end_at),
     ):
         vevent.add(name, instant)
-    vevent.add("SUMMARY", plain_text(event.title))
+    vevent["SUMMARY"] = _text(event.title)
     if event.location is not None:
-        vevent.add("LOCATION", plain_text(event.location))
+        vevent["LOCATION"] = _text(event.location)
     vevent.add("STATUS", "TENTATIVE" if one.tentative else "CONFIRMED")
     vevent.add("TRANSP", "OPAQUE")
     vevent.add("SEQUENCE", event.sequence)

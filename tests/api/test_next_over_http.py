@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 
 def following(house, names: str, **more) -> dict[str, dict]:
@@ -85,3 +86,19 @@ def test_a_hundred_can_be_asked_for_and_no_more(untouched, problem_of):
 def test_what_cant_be_understood_is_told(untouched, problem_of, query):
     problem = problem_of(untouched.get(f"/v1/next?{query}"), 422, "invalid-request")
     assert problem["errors"][0]["pointer"].startswith("query:")
+
+
+def test_what_is_kept_costs_one_look_however_many_are_asked_for(house):
+    path = "/v1/next?consultations=ada/intro,ada/far,ada/daily,cyd/talk,bob/talk"
+    house.clock.forward(seconds=1)
+    house.get(path)
+    seen = []
+
+    def note(_connection, _cursor, statement, *_rest):
+        if statement.startswith("SELECT"):
+            seen.append(statement)
+
+    event.listen(house.services.store.engine, "before_cursor_execute", note)
+    house.get(path)
+    event.remove(house.services.store.engine, "before_cursor_execute", note)
+    assert len(seen) == 1
