@@ -42,7 +42,8 @@ from providers.model import (
 from providers.port import Known
 from syncd.api.answers import Answer
 from syncd.api.idempotency import Sent, perform
-from syncd.booking import lifecycle
+from syncd.booking import lifecycle, links
+from syncd.booking.expiry import sweep
 from syncd.booking.making import Wish
 from syncd.config import load_config
 from syncd.jobs.account import Workshop, work_account
@@ -51,7 +52,8 @@ from syncd.log import configure_logging
 from syncd.services import Services, open_services
 from syncd.store import leases, offers
 from syncd.store.access import connection_of
-from syncd.store.models import OWNING_STATES, Account, Booking, BusySpan, Calendar, Event, OutboxItem
+from syncd.store.links import uses_of
+from syncd.store.models import OWNING_STATES, Account, Booking, BusySpan, Calendar, Event, Link, OutboxItem
 from syncd.sync.pull import PullSettings, pull_window
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -72,6 +74,12 @@ tuesday = ["09:00-17:00"]
 wednesday = ["09:00-17:00"]
 thursday = ["09:00-17:00"]
 [freelancers.ada.consultations.intro]
+durations = ["30m"]
+increment = "30m"
+minimum_notice = "0m"
+horizon = "20d"
+[freelancers.ada.consultations.asked]
+confirmation = "freelancer"
 durations = ["30m"]
 increment = "30m"
 minimum_notice = "0m"
@@ -218,17 +226,53 @@ class Player:
 
     # What clients ask for
 
-    def book(self, name: str, day: int, hour: int) -> None:
+    def book(self, name: str, day: int, hour: int, slug: str = "intro", **more: Any) -> None:
         start = MONDAY.replace(hour=hour) + timedelta(days=day)
 
         def make(session: Any) -> Answer:
-            offer = offers.find_offer(session, "ada", "intro")
+            offer = offers.find_offer(session, "ada", slug)
             assert offer is not None
-            wish = Wish(start, 30, {"name": name, "email": f"{name}@example.org"})
+            wish = Wish(start, 30, {"name": name, "email": f"{name}@example.org"}, **more)
+            if wish.link_id:
+                links.check_open(session, wish.link_id, self.clock())
             booking = lifecycle.book(session, self.services.situations, offer, wish, "client", self.clock())
             return Answer.of(201, booking.id)
 
         self.ids[name] = self.ask(f"book {name}", make)
+
+    def link(self, name: str) -> str:
+        """Make a private link for one use; returns its id."""
+
+        def make(session: Any) -> Answer:
+            offer = offers.find_offer(session, "ada", "intro")
+            assert offer is not None
+            return Answer.of(201, links.make_link(session, offer, links.LinkTerms(), self.clock()).id)
+
+        return str(self.ask(f"link {name}", make))
+
+    def confirm(self, name: str) -> None:
+        def confirm(session: Any) -> Answer:
+            booking = session.get_one(Booking, self.ids[name])
+            lifecycle.confirm(session, self.services.situations, booking, "client", self.clock())
+            return Answer.of(200, booking.revision)
+
+        self.ask(f"confirm {name}", confirm)
+
+    def answer(self, name: str, *, approved: bool) -> None:
+        """The freelancer's word on a pending booking."""
+
+        def answer(session: Any) -> Answer:
+            booking = session.get_one(Booking, self.ids[name])
+            if approved:
+                lifecycle.approve(session, self.services.situations, booking, "freelancer", self.clock())
+            else:
+                lifecycle.decline(session, booking, "freelancer", self.clock())
+            return Answer.of(200, booking.revision)
+
+        self.ask(f"answer {name}", answer)
+
+    def sweep(self) -> None:
+        sweep(self.services)
 
     def move(self, name: str, day: int, hour: int) -> None:
         start = MONDAY.replace(hour=hour) + timedelta(days=day)
@@ -309,6 +353,20 @@ def _four_bookings(player: Player) -> None:
     player.book("cancelled", 1, 13)
 
 
+def _holds_and_requests(player: Player) -> None:
+    player.book("held", 2, 12, hold_minutes=10)
+    player.book("lapsed", 2, 13, hold_minutes=10)
+    player.book("approved", 2, 14, "asked")
+    player.book("declined", 2, 15, "asked")
+    player.book("linked", 2, 16, link_id=player.link("linked"))
+
+
+def _words_given(player: Player) -> None:
+    player.confirm("held")
+    player.answer("approved", approved=True)
+    player.answer("declined", approved=False)
+
+
 def _changes_of_mind(player: Player) -> None:
     player.move("moved", 2, 10)
     player.cancel("unconfirmed")
@@ -337,19 +395,22 @@ STORY: tuple[Step, ...] = (
     (timedelta(minutes=1), Player.work),
     (timedelta(minutes=2), _outside_changes),
     (timedelta(minutes=3), _four_bookings),
+    (timedelta(minutes=3, seconds=30), _holds_and_requests),
     (timedelta(minutes=4), lambda player: player.work(loses=LOST)),
     (timedelta(minutes=5), lambda player: player.edit_notes("edited")),
     (timedelta(minutes=7), _changes_of_mind),
+    (timedelta(minutes=7, seconds=30), _words_given),
     (timedelta(minutes=8), Player.work),
     (timedelta(minutes=9), _deleted_by_hand),
     (timedelta(minutes=10), _more_changes),
     (timedelta(minutes=12), Player.work),
     (timedelta(minutes=13), _days_changes),
+    (timedelta(minutes=14), Player.sweep),
     (timedelta(hours=7), Player.work),  # compared in full, into a new generation
     (timedelta(days=1), Player.work),  # busy time extended
     (timedelta(days=1, minutes=3), Player.work),
 )
-REQUESTS = (_four_bookings, _changes_of_mind, _more_changes)
+REQUESTS = (_four_bookings, _holds_and_requests, _changes_of_mind, _words_given, _more_changes)
 
 
 def play(job: dict[str, Any]) -> dict[str, Any]:
@@ -396,11 +457,13 @@ def look(job: dict[str, Any]) -> dict[str, Any]:
             bookings = {b.id: _booking(b) for b in session.scalars(select(Booking))}
             owed = len(session.scalars(select(OutboxItem)).all())
             owner = session.scalars(select(Account.lease_owner)).one()
+            uses = list(uses_of(session, session.scalars(select(Link.id)).all(), now).values())
         with closing(ProcessLocks(folder / "lock")) as locks:
             leased = owner is not None and locks.is_alive(owner)
         return {
             "bookings": bookings,
             "owed": owed,
+            "uses": uses,
             "leased": leased,
             "remote": _own_events(other, empty, bookings),
             "known": _known(services),
@@ -414,6 +477,7 @@ def _booking(booking: Booking) -> dict[str, Any]:
         "live": booking.state in OWNING_STATES,
         "span": [booking.starts_at.isoformat(), booking.ends_at.isoformat()],
         "event": booking.event.state,
+        "state": booking.state,
     }
 
 
