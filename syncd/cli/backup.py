@@ -32,7 +32,7 @@ def run_backup(config_path: Path, path: Path, *, as_json: bool) -> int:
 def run_restore(config_path: Path, path: Path, *, as_json: bool) -> int:
     """Put a backup in the database's place. Raises ApiError, ConfigError, StoreError."""
     config = prepare(config_path, quiet=True)
-    place = Place(database_path(config), config.daemon.secret_key_file)
+    place = Place(database_path(config).resolve(), config.daemon.secret_key_file)  # a link stays one
     with closing(open_locks(config)) as locks, progress_bars(as_json=as_json) as bars:
         done = restore(path, place, locks, utc_now(), partial(bars, "restore"))
     kept = str(done.kept) if done.kept else None

@@ -13,8 +13,12 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from alembic import command
+
 from syncd.care.backup import back_up
+from syncd.locks import ProcessLocks
 from syncd.store import copies
+from syncd.store.engine import alembic_config, make_engine
 
 
 def _bookings(path: Path) -> set[str]:
@@ -236,6 +240,38 @@ def test_an_open_database_isnt_replaced(shell, inside, coming):
         assert other.execute("SELECT id FROM bookings").fetchall() == [(booking,)]
         shell.fails(75, "another process may have it open", "restore", "a.db")
     assert _bookings(shell.folder / "syncd.db") == {booking}
+    home.store.close()
+    with closing(ProcessLocks(shell.folder / "syncd.db.lock")):
+        shell.fails(75, "another syncd command works on this database", "restore", "a.db")
+    assert shell("restore", "a.db").code == 0
+
+
+def test_a_backup_of_an_earlier_version_is_brought_up_to_date(shell):
+    assert shell("status").code == 0, "there is a key"
+    engine = make_engine(f"sqlite:///{shell.folder / 'old.db'}")
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+    engine.dispose()
+    told = shell("restore", "old.db", "--json")
+    assert told.code == 0, told.err
+    with closing(sqlite3.connect(shell.folder / "syncd.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM links").fetchall() == [(0,)], "a table of a later version"
+    assert shell("slots", "ada/intro").code == 0
+
+
+def test_a_database_behind_a_link_is_replaced_where_it_is(shell, inside, coming, tmp_path_factory):
+    home = inside()
+    booking = home.book(coming(9))
+    assert shell("backup", "a.db").code == 0
+    home.store.close()
+    real = tmp_path_factory.mktemp("disk") / "real.db"
+    (shell.folder / "syncd.db").rename(real)
+    (shell.folder / "syncd.db").symlink_to(real)
+    assert shell("restore", "a.db").code == 0
+    assert (shell.folder / "syncd.db").is_symlink()
+    assert _bookings(real) == {booking}
 
 
 _KILLED_AT_A_STEP = """

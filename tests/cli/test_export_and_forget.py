@@ -19,7 +19,7 @@ from syncd.care.forget import forget
 from syncd.errors import ApiError
 from syncd.secrets import BOOKING_TOKEN_PREFIX
 from syncd.store import belongings, keys
-from syncd.store.models import Base, BookingAction, IdempotentAnswer
+from syncd.store.models import Base, Booking, BookingAction, IdempotentAnswer
 
 BOB = """
 [freelancers.bob]
@@ -130,9 +130,11 @@ def test_whoever_the_file_declares_is_taken_out_of_it_first(two):
 def test_nothing_of_a_forgotten_person_can_be_read_while_a_daemon_runs(two, inside, coming, feed, event):
     _connect(two, feed, event)
     home = inside()
+    booking = None
     for days in range(5):
-        booking = home.book(coming(9, 7 * days), "ada/intro")
+        before_it, booking = booking, home.book(coming(9, 7 * days), "ada/intro")
         with home.store.write() as session:
+            session.get_one(Booking, booking).extension_of = before_it
             detail = {"why": "Note 1815"}
             now = datetime.now(UTC)
             session.add(BookingAction(booking_id=booking, at=now, actor="client", action="amend", detail=detail))
