@@ -136,7 +136,10 @@ def find_preset(name: str) -> Preset:
 
 def preset_of(url: str) -> Preset | None:
     """The preset whose server an address is at, None where the address says nothing of it."""
-    host = urlsplit(url).hostname
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None  # who opens it says what is wrong with it
     return next((p for p in PRESETS if not p.needs_server and urlsplit(p.address).hostname == host), None)
 
 
@@ -159,7 +162,11 @@ def _spelt(server: str) -> str:
     """A server's address with its scheme; a bare name is reached by https."""
     text = server.strip()
     url = text if "://" in text else f"https://{text}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or " " in url:
+    try:
+        parts = urlsplit(url)
+        is_server = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url
+    except ValueError:
+        is_server = False
+    if not is_server:
         raise ValueError('must be a server, such as "cloud.example.org" or "https://cloud.example.org/dav/"')
     return url

@@ -37,7 +37,7 @@ def test_what_is_odd_in_a_user_name_is_kept_out_of_the_path():
     assert address_of(find_preset("gmx"), "", "a/b?c").endswith("/a%2Fb%3Fc/")
 
 
-@pytest.mark.parametrize("server", ["", "ftp://x.example", "https://", "a server"])
+@pytest.mark.parametrize("server", ["", "ftp://x.example", "https://", "a server", "https://[::1/"])
 def test_what_is_no_server_is_refused(server):
     with pytest.raises(ValueError, match="must be a server"):
         address_of(find_preset("nextcloud"), server, "ada")
