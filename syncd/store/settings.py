@@ -69,5 +69,6 @@ def reading_of(account: Account) -> tuple[str, str, str] | None:
 def read_again(accounts: Iterable[Account], now: datetime) -> None:
     """What is known was understood otherwise: it isn't relied on until it is read anew."""
     for account in accounts:
+        account.lease_owner = account.lease_until = None  # a pull in flight reads as before: it commits nothing
         for calendar in account.calendars:
             calendar.full_wanted, calendar.next_pull_at, calendar.expanded_until_at = True, now, None

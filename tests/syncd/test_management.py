@@ -12,6 +12,7 @@ from providers.memory import MemoryProvider
 from providers.model import Connection
 from syncd.config import load_config
 from syncd.errors import ApiError, AvailabilityUnknown, ConfigError
+from syncd.jobs.due import Order
 from syncd.management import accounts, connecting, consultations, freelancers, schedules
 from syncd.store.access import Access
 from syncd.store.models import Account, BookingEvent, Consultation, Freelancer, ScheduleRow
@@ -245,6 +246,28 @@ def test_an_offer_whose_calendar_has_vanished_can_still_be_changed(house):
             consultations.change_consultation(
                 session, house.services.config, offer, {"blocks": ["home/Gone", "home/Other"]}, house.now
             )
+
+
+def test_a_pull_in_flight_commits_nothing_once_events_are_read_otherwise(make_house, at):
+    house = make_house(account='target = "Work"\ntentative = "free"')
+    house.put("maybe", at(12, 1), 60, "STATUS:TENTATIVE")
+    house.sync()
+    assert house.is_listed(at(12, 1))
+    with house.services.store.write() as session:
+        session.execute(update(Account).values(declared=False))
+
+    def count_what_is_tentative():
+        with house.services.store.write() as session:
+            row = session.scalars(select(Account)).one()
+            accounts.change_account(session, house.services.config, row, {"tentative": "busy"}, house.now)
+
+    house.after_each_page(count_what_is_tentative)
+    house.sync(Order(everything=True, full=True))
+    with pytest.raises(AvailabilityUnknown):
+        house.feed()
+    house.after_each_page(lambda: None)
+    house.sync()
+    assert not house.is_listed(at(12, 1))
 
 
 def test_a_pull_in_flight_commits_nothing_once_its_account_is_disconnected(make_house, at):
