@@ -1,4 +1,4 @@
-.PHONY: install demo test check bench pictures fuzz lock clean
+.PHONY: install demo test check bench pictures openapi fuzz lock clean
 PYTHON ?= python3
 SECONDS ?= 300
 BIN := .venv/bin
@@ -27,6 +27,9 @@ bench: install
 
 pictures: install
 	$(BIN)/python docs/tour.py docs/pictures
+
+openapi: install
+	$(BIN)/python docs/openapi.py openapi.json
 
 fuzz: install
 	$(BIN)/pip install --quiet --disable-pip-version-check atheris

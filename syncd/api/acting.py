@@ -27,9 +27,9 @@ from syncd.store.keys import Scope
 from syncd.store.models import Booking
 from syncd.sync.look import Looked
 
-PROBLEMS: dict[int | str, dict[str, object]] = {
-    code: {"model": Problem} for code in (401, 403, 404, 409, 410, 412, 413, 422, 429, 503)
-}
+READING: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 422, 429, 503)}
+MAKING: dict[int | str, dict[str, object]] = {**READING, **{code: {"model": Problem} for code in (409, 413)}}
+PROBLEMS: dict[int | str, dict[str, object]] = {**MAKING, **{code: {"model": Problem} for code in (410, 412)}}
 _REVISION = re.compile(r'(?:W/)?"?(\d{1,9})"?')
 
 

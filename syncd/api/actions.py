@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from syncd.api.acting import PROBLEMS, asker_of
+from syncd.api.acting import READING, asker_of
 from syncd.api.answers import Answer
 from syncd.api.credentials import Caller, caller_of, presented
 from syncd.api.schemas.actions import ActionView
@@ -23,7 +23,7 @@ router = APIRouter(tags=["bookings"])
 @router.get(
     "/v1/bookings/{booking_id}/actions",
     operation_id="list_actions",
-    responses={200: {"model": list[ActionView]}, **PROBLEMS},
+    responses={200: {"model": list[ActionView]}, **READING},
 )
 def list_actions(
     request: Request,

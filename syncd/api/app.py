@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -31,6 +31,7 @@ from syncd.api import (
 )
 from syncd.api.answers import Answer
 from syncd.api.cors import Cors
+from syncd.api.document import described
 from syncd.api.limits import RateLimits
 from syncd.api.management import ROUTERS as MANAGEMENT
 from syncd.api.schemas.common import Health, Problem
@@ -97,19 +98,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(ServerErrorMiddleware, handler=problems.on_bug)
     app.add_middleware(Cors, services=services)
     app.add_middleware(RequestIds)
-    for answer in _documented_problems(app.openapi()):
-        answer["content"] = {"application/problem+json": answer["content"]["application/json"]}
+    app.openapi_schema = described(app.openapi())
     return app
-
-
-def _documented_problems(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The answers of `/openapi.json` that are problems: they have a media type of their own (RFC 9457, 3)."""
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    for path in document["paths"].values():
-        for operation in path.values():
-            yield from (
-                a for a in operation["responses"].values() if a.get("content", {}).get("application/json") == problem
-            )
 
 
 def healthz() -> Health:

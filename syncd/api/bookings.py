@@ -10,7 +10,9 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from syncd.api.acting import (
+    MAKING,
     PROBLEMS,
+    READING,
     Asker,
     BodyBytes,
     Conditions,
@@ -48,7 +50,7 @@ router = APIRouter(tags=["bookings"])
     "/v1/{handle}/{slug}/bookings",
     operation_id="create_booking",
     status_code=201,
-    responses={201: {"model": NewBookingView}, **PROBLEMS},
+    responses={201: {"model": NewBookingView}, **MAKING},
 )
 def create_booking(
     request: Request,
@@ -156,7 +158,7 @@ def _wish(wanted: NewBooking, visitor: Visitor, minutes: int, held_from: HeldFro
 @router.get(
     "/v1/bookings/{booking_id}",
     operation_id="get_booking",
-    responses={200: {"model": BookingView}, **PROBLEMS},
+    responses={200: {"model": BookingView}, **READING},
 )
 def get_booking(request: Request, booking_id: str) -> Response:
     """One booking, for its client or for a key."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, Desk, change, look_up, page, there
+from syncd.api.management.desk import PROBLEMS, READING, Desk, change, look_up, page, there
 from syncd.api.schemas.calendars import CalendarChoice, CalendarList, CalendarView
 from syncd.api.schemas.links import PageQuery
 from syncd.management import calendars
@@ -19,7 +19,7 @@ router = APIRouter(tags=["calendars"])
 _ALL, _ONE = "/v1/freelancers/{handle}/calendars", "/v1/freelancers/{handle}/calendars/{calendar_id}"
 
 
-@router.get(_ALL, operation_id="list_calendars", responses={200: {"model": CalendarList}, **PROBLEMS})
+@router.get(_ALL, operation_id="list_calendars", responses={200: {"model": CalendarList}, **READING})
 def list_calendars(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
     """Every calendar of a freelancer's accounts, by account and name; needs a key with the scope `manage`."""
 
@@ -36,7 +36,7 @@ def list_calendars(request: Request, handle: str, asked: Annotated[PageQuery, Qu
     return look_up(request, document)
 
 
-@router.get(_ONE, operation_id="get_calendar", responses={200: {"model": CalendarView}, **PROBLEMS})
+@router.get(_ONE, operation_id="get_calendar", responses={200: {"model": CalendarView}, **READING})
 def get_calendar(request: Request, handle: str, calendar_id: str) -> Response:
     """A calendar."""
     return look_up(request, lambda desk: _json(desk, _calendar(desk, handle, calendar_id)))

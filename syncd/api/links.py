@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from syncd.api.acting import PROBLEMS, BodyBytes, IdempotencyKey
+from syncd.api.acting import MAKING, READING, BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
 from syncd.api.credentials import KeyHolder, key_holder, presented
 from syncd.api.idempotency import Sent, perform
@@ -32,7 +32,7 @@ router = APIRouter(tags=["links"])
     "/v1/{handle}/{slug}/links",
     operation_id="create_link",
     status_code=201,
-    responses={201: {"model": LinkView}, **PROBLEMS},
+    responses={201: {"model": LinkView}, **MAKING},
 )
 def create_link(
     request: Request,
@@ -59,7 +59,7 @@ def create_link(
     return perform(services, sent, make, _refused).response(request)
 
 
-@router.get("/v1/{handle}/{slug}/links", operation_id="list_links", responses={200: {"model": LinkList}, **PROBLEMS})
+@router.get("/v1/{handle}/{slug}/links", operation_id="list_links", responses={200: {"model": LinkList}, **READING})
 def list_links(request: Request, handle: str, slug: str, asked: Annotated[PageQuery, Query()]) -> Response:
     """A consultation's links, oldest first; needs a key with `bookings:read`."""
     services: Services = request.app.state.services
@@ -76,7 +76,7 @@ def list_links(request: Request, handle: str, slug: str, asked: Annotated[PageQu
     "/v1/{handle}/{slug}/links/{link_id}",
     operation_id="revoke_link",
     status_code=204,
-    responses={204: {"description": "Revoked"}, **PROBLEMS},
+    responses={204: {"description": "Revoked"}, **MAKING},
 )
 def revoke_link(request: Request, handle: str, slug: str, link_id: str) -> Response:
     """Close a link for good; what was booked by it stays."""

@@ -25,7 +25,8 @@ from syncd.store.models import Booking
 from syncd.store.offers import Offer
 
 router = APIRouter(tags=["slots"])
-_PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 409, 422, 503)}
+_PROBLEMS: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 422, 503)}
+_MOVING: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (409, 410)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class _Asked:
 @router.get(
     "/v1/{handle}/{slug}/slots",
     operation_id="list_slots",
-    responses={200: {"model": SlotsAnswer}, 304: {"description": "Not changed"}, **_PROBLEMS},
+    responses={200: {"model": SlotsAnswer}, 304: {"description": "Not changed"}, **_PROBLEMS, **_MOVING},
 )
 def list_slots(
     request: Request,

@@ -13,7 +13,7 @@ from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
 from syncd.api.credentials import presented
 from syncd.api.idempotency import Sent, replay
-from syncd.api.management.desk import PROBLEMS, Desk, change, create, desk_of, look_up, made, page, there
+from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, desk_of, look_up, made, page, there
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import AccountList, AccountSettings, AccountView, Disconnected, NewAccount
@@ -31,7 +31,7 @@ _ASKING: dict[int | str, dict[str, Any]] = {**PROBLEMS, 502: {"model": Problem}}
 _ACCESS = ("url", "username", "password")
 
 
-@router.get(_ALL, operation_id="list_accounts", responses={200: {"model": AccountList}, **PROBLEMS})
+@router.get(_ALL, operation_id="list_accounts", responses={200: {"model": AccountList}, **READING})
 def list_accounts(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
     """A freelancer's connected accounts, by name."""
 
@@ -110,7 +110,7 @@ def _store(desk: Desk, wanted: Wanted, known: Known, found: Found) -> Account:
     return store_account(Storing(desk.session, desk.config, desk.services.vault, desk.now), wanted, known, found)
 
 
-@router.get(_ONE, operation_id="get_account", responses={200: {"model": AccountView}, **PROBLEMS})
+@router.get(_ONE, operation_id="get_account", responses={200: {"model": AccountView}, **READING})
 def get_account(request: Request, handle: str, account_id: str) -> Response:
     """An account and its state."""
     return look_up(request, lambda desk: accounts.account_json(_account(desk, handle, account_id)))

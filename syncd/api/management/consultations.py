@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, Desk, change, create, gone, look_up, made, page, there
+from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page, there
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import ConsultationList, ConsultationSettings, ConsultationView, NewConsultation
 from syncd.management import consultations
@@ -18,7 +18,7 @@ router = APIRouter(tags=["consultations"])
 _ALL, _ONE = "/v1/freelancers/{handle}/consultations", "/v1/freelancers/{handle}/consultations/{slug}"
 
 
-@router.get(_ALL, operation_id="list_consultations", responses={200: {"model": ConsultationList}, **PROBLEMS})
+@router.get(_ALL, operation_id="list_consultations", responses={200: {"model": ConsultationList}, **READING})
 def list_consultations(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
     """A freelancer's consultations with all their settings, by slug."""
 
@@ -55,7 +55,7 @@ def create_consultation(
     return create(request, idempotency_key, body, action)
 
 
-@router.get(_ONE, operation_id="get_consultation", responses={200: {"model": ConsultationView}, **PROBLEMS})
+@router.get(_ONE, operation_id="get_consultation", responses={200: {"model": ConsultationView}, **READING})
 def get_consultation(request: Request, handle: str, slug: str) -> Response:
     """A consultation with all its settings."""
 

@@ -29,9 +29,12 @@ from syncd.services import Services
 from syncd.store.models import Freelancer
 
 T = TypeVar("T")
-PROBLEMS: dict[int | str, dict[str, object]] = {
+READING: dict[int | str, dict[str, object]] = {
     304: {"description": "As it was"},
-    **{code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 503)},
+    **{code: {"model": Problem} for code in (401, 403, 404, 422, 503)},
+}
+PROBLEMS: dict[int | str, dict[str, object]] = {
+    code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 503)
 }
 
 

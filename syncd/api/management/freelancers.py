@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, Desk, change, create, gone, look_up, made, page
+from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import FreelancerList, FreelancerSettings, FreelancerView, NewFreelancer
 from syncd.errors import ApiError
@@ -20,7 +20,7 @@ router = APIRouter(tags=["freelancers"])
 _ALL, _ONE = "/v1/freelancers", "/v1/freelancers/{handle}"
 
 
-@router.get(_ALL, operation_id="list_freelancers", responses={200: {"model": FreelancerList}, **PROBLEMS})
+@router.get(_ALL, operation_id="list_freelancers", responses={200: {"model": FreelancerList}, **READING})
 def list_freelancers(request: Request, asked: Annotated[PageQuery, Query()]) -> Response:
     """The freelancers that the key may manage, by handle."""
 
@@ -53,7 +53,7 @@ def create_freelancer(
     return create(request, idempotency_key, body, action)
 
 
-@router.get(_ONE, operation_id="get_freelancer", responses={200: {"model": FreelancerView}, **PROBLEMS})
+@router.get(_ONE, operation_id="get_freelancer", responses={200: {"model": FreelancerView}, **READING})
 def get_freelancer(request: Request, handle: str) -> Response:
     """A freelancer."""
     return look_up(request, lambda desk: _json(desk, desk.freelancer(handle)))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, Desk, change, create, gone, look_up, made, page, there
+from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page, there
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import KeyList, KeyView, NewKey, NewKeyView
 from syncd.instants import rfc3339
@@ -20,7 +20,7 @@ router = APIRouter(tags=["keys"])
 _ALL, _ONE = "/v1/freelancers/{handle}/keys", "/v1/freelancers/{handle}/keys/{key_id}"
 
 
-@router.get(_ALL, operation_id="list_keys", responses={200: {"model": KeyList}, **PROBLEMS})
+@router.get(_ALL, operation_id="list_keys", responses={200: {"model": KeyList}, **READING})
 def list_keys(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
     """The keys that are for this freelancer alone and work, without their texts."""
 
@@ -52,7 +52,7 @@ def create_key(
     return create(request, idempotency_key, body, action)
 
 
-@router.get(_ONE, operation_id="get_key", responses={200: {"model": KeyView}, **PROBLEMS})
+@router.get(_ONE, operation_id="get_key", responses={200: {"model": KeyView}, **READING})
 def get_key(request: Request, handle: str, key_id: str) -> Response:
     """A key that works, without its text."""
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, Desk, change, create, gone, look_up, made, page, there
+from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page, there
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import NewSchedule, ScheduleList, ScheduleSettings, ScheduleView
 from syncd.management import schedules
@@ -18,7 +18,7 @@ router = APIRouter(tags=["schedules"])
 _ALL, _ONE = "/v1/freelancers/{handle}/schedules", "/v1/freelancers/{handle}/schedules/{name}"
 
 
-@router.get(_ALL, operation_id="list_schedules", responses={200: {"model": ScheduleList}, **PROBLEMS})
+@router.get(_ALL, operation_id="list_schedules", responses={200: {"model": ScheduleList}, **READING})
 def list_schedules(request: Request, handle: str, asked: Annotated[PageQuery, Query()]) -> Response:
     """A freelancer's schedules, by name."""
 
@@ -51,7 +51,7 @@ def create_schedule(
     return create(request, idempotency_key, body, action)
 
 
-@router.get(_ONE, operation_id="get_schedule", responses={200: {"model": ScheduleView}, **PROBLEMS})
+@router.get(_ONE, operation_id="get_schedule", responses={200: {"model": ScheduleView}, **READING})
 def get_schedule(request: Request, handle: str, name: str) -> Response:
     """A schedule."""
 

@@ -123,6 +123,36 @@ class Cancel(Body):
     on_behalf_of: Side | None = None
 
 
+class ClientView(BaseModel):
+    """Who booked; what they didn't say is left out."""
+
+    name: str
+    email: str
+    time_zone: str | None = None
+    locale: str | None = None
+    phone: str | None = None
+
+
+class PolicyView(BaseModel):
+    """The policy as it was when booked."""
+
+    cancellation_notice_minutes: int
+    reschedule_keeps_deadline: bool
+    late_after_minutes: int
+    complete_after_minutes: int
+    documents: list[str]
+    documents_due_minutes: int
+
+
+class BookingLinks(BaseModel):
+    """Paths of what can be asked of a booking; `slots` lists where it can be moved to."""
+
+    self: str
+    reschedule: str
+    cancel: str
+    slots: str
+
+
 class CalendarEventView(BaseModel):
     """The booking's event in the freelancer's calendar."""
 
@@ -145,13 +175,13 @@ class BookingView(BaseModel):
     duration_minutes: int
     location: str | None
     join_url: str | None
-    client: dict[str, Any] | None
-    answers: dict[str, Any]
+    client: ClientView | None
+    answers: dict[str, Annotated[Any, WithJsonSchema(_ANSWER)]]
     note: str | None
     metadata: dict[str, Any]
     verified: bool
     calendar_event: CalendarEventView
-    policy: dict[str, Any]
+    policy: PolicyView
     free_cancellation_until: datetime
     outcome: OutcomeView | None
     proposals: list[Any]
@@ -163,7 +193,7 @@ class BookingView(BaseModel):
     hold_expires_at: datetime | None
     extension_of: str | None
     paid_by: Literal["consultation", "hourly_contract"] | None
-    links: dict[str, str]
+    links: BookingLinks
     created_at: datetime
     updated_at: datetime
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from providers.model import PullsBy
 from syncd.api.schemas.common import Body
 
 
@@ -18,6 +19,19 @@ class QuarantinedView(BaseModel):
     start: str | None
     reason: str
     advice: str
+
+
+class ProbeView(BaseModel):
+    """What a calendar's server was seen to do; null or left out is what nobody tried."""
+
+    pulls_by: PullsBy
+    checks_tokens: bool | None = None
+    preconditions: bool | None = None
+    recurrence: bool | None = None
+    zones: bool | None = None
+    finds_by_time: bool | None = None
+    privileges: list[str] = []
+    remarks: list[str] = []
 
 
 class CalendarView(BaseModel):
@@ -36,7 +50,7 @@ class CalendarView(BaseModel):
     problem: str | None
     held_back: int | None
     quarantined: list[QuarantinedView]
-    probe: dict[str, Any] | None
+    probe: ProbeView | None
     read_only: bool
 
 

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from availability import Code
+from syncd.errors import PROBLEM_TYPES
 from syncd.instants import read_instant
 
 Side = Literal["client", "freelancer"]
@@ -92,12 +94,20 @@ class Slot(BaseModel):
 
 
 class ReasonView(BaseModel):
-    """One reason why a start is not offered."""
+    """One reason why a start is not offered; `unavailable` is all that the public is told of private time."""
 
-    code: str
+    code: Code | Literal["unavailable"]
     calendar: str | None = None
     from_: datetime | None = Field(None, alias="from")
     to: datetime | None = None
+
+
+class FieldError(BaseModel):
+    """What is wrong with one member; where: a JSON pointer into the body (RFC 6901), or such as `query:start`."""
+
+    pointer: str
+    code: str
+    detail: str
 
 
 class Problem(BaseModel):
@@ -107,9 +117,9 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    code: str
+    code: Annotated[str, Field(json_schema_extra={"enum": [*PROBLEM_TYPES, "internal-error"]})]
     request_id: str
-    errors: list[dict[str, str]] | None = None
+    errors: list[FieldError] | None = None
     reasons: list[ReasonView] | None = None
     alternatives: list[Slot] | None = None
     current_state: str | None = None

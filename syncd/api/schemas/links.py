@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from syncd.api.schemas.bookings import Client
+from syncd.api.schemas.bookings import Client, ClientView
 from syncd.api.schemas.common import Body, Instant, Metadata
 
 
@@ -40,7 +40,7 @@ class LinkView(BaseModel):
     uses: int | None
     used: int
     expires_at: datetime | None
-    client: dict[str, Any] | None
+    client: ClientView | None
     metadata: dict[str, Any]
     freelancer: str
     consultation: str

@@ -79,6 +79,14 @@ class NewFreelancer(FreelancerSettings):
     time_zone: ZoneName
 
 
+class OnCalendarChangeView(BaseModel):
+    """What happens when a person changes a consultation's event in the calendar."""
+
+    move: Literal["propose", "adopt", "ask", "restore"]
+    delete: Literal["adopt", "ask", "restore"]
+    decline: Literal["adopt", "ask", "restore"]
+
+
 class FreelancerView(BaseModel):
     """A freelancer; `read_only` is what the configuration file declares."""
 
@@ -93,7 +101,7 @@ class FreelancerView(BaseModel):
     daily_limit: int | None
     weekly_limit: int | None
     blocked_clients: list[str]
-    on_calendar_change: dict[str, str]
+    on_calendar_change: OnCalendarChangeView
     remind_before_minutes: list[int]
     proposals_expire_minutes: int
     invite: Invite
@@ -207,6 +215,22 @@ class NewConsultation(ConsultationSettings):
     slug: Slug
 
 
+class PriceView(BaseModel):
+    """Shown and echoed, never charged."""
+
+    amount: str
+    currency: str
+
+
+class QuestionView(BaseModel):
+    """What a client is asked when booking; the answer goes by its `id`."""
+
+    id: str
+    label: str
+    type: Literal["text", "number", "boolean", "texts"]
+    required: bool
+
+
 class ConsultationView(BaseModel):
     """A consultation; `read_only` is what the configuration file declares."""
 
@@ -233,8 +257,8 @@ class ConsultationView(BaseModel):
     approve_within_minutes: int
     hold_max_minutes: int
     location: str
-    price: dict[str, str] | None
-    questions: list[dict[str, Any]]
+    price: PriceView | None
+    questions: list[QuestionView]
     documents: list[str]
     documents_due_minutes: int
     cancellation_notice_minutes: int

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
+
+from syncd.api.schemas.management import PriceView, QuestionView
 
 
 class OnlineView(BaseModel):
@@ -32,8 +34,8 @@ class OfferView(BaseModel):
     confirmation: Literal["automatic", "key", "freelancer"]
     hold_max_minutes: int
     location_kind: Literal["video", "link", "text"] | None
-    price: dict[str, Any] | None
-    questions: list[dict[str, Any]]
+    price: PriceView | None
+    questions: list[QuestionView]
     instant: Literal["off", "key", "public"]
 
 
