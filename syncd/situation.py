@@ -59,7 +59,10 @@ class Taken:
 
 
 class Situations:
-    """Builds circumstances, keeping merged busy time and parsed set hours warm between questions."""
+    """Builds circumstances, keeping merged busy time and parsed set hours warm between questions.
+
+    What is kept is what a transaction that only reads has seen.
+    """
 
     def __init__(self, stale_after: timedelta) -> None:
         self.stale_after = stale_after
@@ -116,7 +119,7 @@ class Situations:
         if leave_out is None and (kept := self._busy.get(key)):
             return kept
         busy = _read_busy(session, calendars, live, leave_out)
-        if leave_out is None:
+        if leave_out is None and _sees_what_is_kept(session):
             self._keep(key, busy)
         return busy
 
@@ -157,6 +160,12 @@ def _unknown(accounts: Sequence[Account], name: str) -> Trust:
     return Trust(
         account.id if account else name, "never_pulled", None, None, not account or account.when_stale == "close"
     )
+
+
+def _sees_what_is_kept(session: Session) -> bool:
+    """Whether a session changes nothing: a version that another one raised may be rolled back, and stand for something
+    else the next time."""
+    return bool(session.get_bind().get_execution_options().get("readonly"))
 
 
 def _lapses_at(booking: Booking) -> datetime | None:

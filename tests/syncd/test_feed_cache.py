@@ -16,7 +16,7 @@ from syncd.errors import AvailabilityUnknown, BookingError, NotOffered, SlotTake
 from syncd.feed import Feed, FeedQuestion
 from syncd.jobs.due import Order
 from syncd.situation import Situations
-from syncd.store import offers
+from syncd.store import offers, pulls
 from syncd.store.models import LIVE_STATES, Booking
 
 HALF_HOUR = 1800
@@ -216,3 +216,17 @@ def test_an_answer_ends_when_a_hold_does(open_house, at):
     house.later(minutes=4)
     assert house.is_listed(at(14, 1))
     compare(house)
+
+
+def test_what_a_transaction_saw_that_came_to_nothing_is_not_kept(house, at):
+    with contextlib.suppress(AvailabilityUnknown), house.services.store.write() as session:
+        offer = offers.find_offer(session, "ada", "intro")
+        pulls.bump_availability(session, offer.freelancer.id)
+        house.services.situations.load(session, offer, house.now)
+        raise AvailabilityUnknown
+    house.put("lunch", at(12, 1))
+    version = house.version()
+    house.later(minutes=5)
+    house.sync()
+    assert house.version() == version + 1, "what came to nothing had the same number"
+    assert not house.is_listed(at(12, 1))
