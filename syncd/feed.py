@@ -90,8 +90,8 @@ class Feed:
     def _recall(
         self, session: Session, offer: Offer, now: datetime, asked: object, make: Callable[[Circumstances], FeedAnswer]
     ) -> FeedAnswer:
-        # A pull that changes no slot still changes how fresh they are.
-        version = offer.freelancer.availability_version, offer.pulled_at
+        # A pull that changes no slot still changes how fresh they are, and so does another `stale_after`.
+        version = offer.freelancer.availability_version, offer.pulled_at, self._situations.stale_after
         key = (offer.freelancer.id, version, offer.consultation.id, asked)
         kept = self._kept.get(key)
         if kept is not None and now < kept.expires_at:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from syncd.errors import invalid
 from syncd.management.tables import file_only
+from syncd.questions import wrong
 from syncd.store import bookings, pulls
 from syncd.store.bookings import is_named
 from syncd.store.models import Account, Calendar, Freelancer
@@ -30,8 +31,19 @@ def list_calendars(session: Session, person: Freelancer, after: str, limit: int)
     found = select(Calendar).join(Account).where(Account.freelancer_id == person.id, Account.active)
     order = (Account.name, Calendar.name, Calendar.id)
     if after:
-        found = found.where(tuple_(*order) > tuple_(*json.loads(after)))
+        found = found.where(tuple_(*order) > tuple_(*_place(after)))
     return session.scalars(found.where(Calendar.gone.is_(False)).order_by(*order).limit(limit)).all()
+
+
+def _place(text: str) -> list[str]:
+    """What `place_of` made. Raises ApiError for anything else."""
+    try:
+        place = json.loads(text)
+    except ValueError:
+        place = None
+    if not (isinstance(place, list) and len(place) == 3 and all(isinstance(part, str) for part in place)):
+        raise wrong("cursor", "must be the `next_cursor` of the page before, with the same filters")
+    return place
 
 
 def place_of(row: Calendar) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -331,3 +332,10 @@ def test_lists_come_in_pages_each_thing_once_and_in_order(grace, key, problem_of
         problem_of(grace.get(path, token=key, params={"limit": 0}), 422, "invalid-request")
     foreign = grace.get("/v1/freelancers", token=key, params={"limit": 1}).json()["next_cursor"]
     problem_of(grace.get(f"{GRACE}/consultations", token=key, params={"cursor": foreign}), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("place", ["x", "5", '["a"]', '["a",["b"],"c"]', '{"a":1}'])
+def test_a_cursor_that_no_list_of_calendars_gave_is_refused(grace, key, problem_of, place):
+    cursor = base64.urlsafe_b64encode(f"calendars\n{place}".encode()).rstrip(b"=").decode()
+    answer = grace.get(f"{GRACE}/calendars", token=key, params={"cursor": cursor})
+    assert problem_of(answer, 422, "invalid-request")["errors"][0]["pointer"] == "query:cursor"

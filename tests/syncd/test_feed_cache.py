@@ -218,6 +218,15 @@ def test_an_answer_ends_when_a_hold_does(open_house, at):
     compare(house)
 
 
+def test_an_answer_ends_when_calendars_are_to_go_stale_sooner(open_house):
+    house = open_house
+    house.later(minutes=10)
+    assert house.feed()
+    house.services.situations.stale_after = timedelta(minutes=5)
+    with pytest.raises(AvailabilityUnknown):
+        house.feed()
+
+
 def test_what_a_transaction_saw_that_came_to_nothing_is_not_kept(house, at):
     with contextlib.suppress(AvailabilityUnknown), house.services.store.write() as session:
         offer = offers.find_offer(session, "ada", "intro")
