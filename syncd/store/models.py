@@ -209,6 +209,7 @@ class Calendar(Base):
     generation: Mapped[int] = mapped_column(default=0)
     sync_token: Mapped[str | None]
     synced_at: Mapped[datetime | None]
+    corrections: Mapped[int] = mapped_column(default=0)  # how often a look stored something since it was last pulled
     full_synced_at: Mapped[datetime | None]
     expanded_until_at: Mapped[datetime | None]
     expanded_on: Mapped[str | None]

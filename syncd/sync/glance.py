@@ -1,8 +1,9 @@
 """One calendar looked at now: asked, judged by the pull's own table, and stored where the store has it otherwise.
 
 A look works beside the pulls of its account and holds no lease. So it commits only if the calendar is still as it was
-when the look began, changes only what it saw, keeps the sync token, and makes the next pull due, which is the one that
-says where everything is: of our own events too, whose rows get no ETag, so that they are read again.
+when the look began, changes only what it saw, keeps the sync token, and counts its correction. A pull that is under way
+then may know less, and begins anew; the next one is due, compares all, and says where everything is: of our own events
+too, whose rows get no ETag, so that they are read again.
 """
 
 from __future__ import annotations
@@ -154,7 +155,8 @@ def _keep(services: Services, sight: Sight, glance: Glance, window: Window) -> i
             return None
         pulls.put_events(session, target.calendar_id, target.generation, rows)
         pulls.bump_availability(session, target.freelancer_id)
-        session.get_one(Calendar, target.calendar_id).next_pull_at = services.clock()
+        calendar = session.get_one(Calendar, target.calendar_id)
+        calendar.corrections, calendar.next_pull_at = calendar.corrections + 1, services.clock()
     services.nudge()
     return len(rows)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from providers.errors import ProviderError, SyncTokenInvalid
+from providers.errors import ProviderError, SyncTokenInvalid, Unavailable
 from providers.model import ChangePage, Window
 from providers.port import Provider
 from syncd.store import leases, pulls
@@ -27,6 +28,11 @@ from syncd.sync.rows import Target, known_of, later_rows, rows_of, target_of
 
 KEPT_PAST = timedelta(days=8)
 _UNREAD_AGAIN = timedelta(minutes=10)
+_TRIES = 3  # a look may store something while we read
+
+
+class _Overtaken(Exception):
+    """A look stored something since we began, which may be newer than what we read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +83,29 @@ Way = Literal["first", "full", "compare", "changes"]
 
 
 def way_of(calendar: Calendar, now: datetime, reconcile_every: timedelta, *, full: bool = False) -> Way:
-    """How a calendar is pulled now: read from nothing, read anew, compared with what is known, or asked for changes."""
+    """How a calendar is pulled now: read from nothing, read anew, compared with what is known, or asked for changes.
+
+    What a look found and what is gone again by now, no server need tell among the changes since the last pull.
+    """
     compared_at = calendar.full_synced_at
     if compared_at is None:
         return "first"
     if full or calendar.full_wanted:
         return "full"
-    return "compare" if now - compared_at >= reconcile_every or calendar.sync_token is None else "changes"
+    is_sure = calendar.sync_token is not None and not calendar.corrections
+    return "changes" if is_sure and now - compared_at < reconcile_every else "compare"
 
 
 def pull_calendar(pull: Pull, *, full: bool = False) -> PullReport:
     """Bring one calendar up to date. Raises ProviderError, LeaseLost, StoreError; nothing is stored by halves."""
+    for _ in range(_TRIES):
+        with suppress(_Overtaken):
+            return _pull_once(pull, full=full)
+    msg = "looks go on finding changes while it is read"
+    raise Unavailable(msg)
+
+
+def _pull_once(pull: Pull, *, full: bool) -> PullReport:
     started_at = pull.clock()
     target = _read_target(pull, started_at, full=full)
     try:
@@ -174,20 +192,14 @@ def _full(pull: Pull, target: Target, started_at: datetime, pages: Iterator[Chan
         _hold(pull, session, target).full_wanted = True  # what is begun in full is ended in full, so no debris stays
         pulls.drop_generations(session, target.calendar_id, keep=target.generation)
     listed: set[str] = set()
-    drifted: list[EventRow] = []
-    unread: list[EventRow] = []
+    notable: list[EventRow] = []  # our own, and what the server didn't show
     token: str | None = None
     for page in pages:
         rows = _store_page(pull, target, new, page, listed)
-        drifted += [row for row in rows if row.booking_id]
-        unread += [row for row in rows if not row.etag]
+        notable += [row for row in rows if row.booking_id or not row.etag]
         token = page.sync_token
         pull.progress(len(listed), page.total)
-    report = _swap(pull, target, started_at, new, listed, drifted, token)
-    if unread and not report.held_back:
-        with pull.store.write() as session:
-            _compare_soon(pull, _hold(pull, session, target), started_at, unread)
-    return report
+    return _swap(pull, target, started_at, new, listed, notable, token)
 
 
 def _store_page(pull: Pull, target: Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:
@@ -209,7 +221,7 @@ def _swap(
     started_at: datetime,
     new: int,
     listed: set[str],
-    own_rows: list[EventRow],
+    notable: list[EventRow],
     token: str | None,
 ) -> PullReport:
     with pull.store.write() as session:
@@ -220,9 +232,10 @@ def _swap(
             pulls.drop_generations(session, calendar.id, keep=calendar.generation)
             return _hold_back(calendar, held_back, pull.clock())
         gone = pulls.written_ids(session, calendar.id) - listed
-        record_drift(session, calendar.id, target.tz, own_rows, gone=frozenset(gone))
+        record_drift(session, calendar.id, target.tz, notable, gone=frozenset(gone))
         calendar.generation, calendar.sync_token = new, token
         calendar.full_synced_at, calendar.full_wanted = started_at, False
+        _compare_soon(pull, calendar, started_at, notable)
         calendar.expanded_on, calendar.expanded_until_at = _today(target), target.window.end_at
         pulls.drop_generations(session, calendar.id, keep=new)
         pulls.bump_availability(session, target.freelancer_id)
@@ -239,7 +252,10 @@ def _today(target: Target) -> str:
 
 def _hold(pull: Pull, session: Session, target: Target) -> Calendar:
     leases.hold(session, target.account_id, pull.owner, pull.clock())
-    return session.get_one(Calendar, target.calendar_id)
+    calendar = session.get_one(Calendar, target.calendar_id)
+    if calendar.corrections != target.corrections:
+        raise _Overtaken
+    return calendar
 
 
 def _brake(
@@ -264,7 +280,7 @@ def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullRe
 
 def _succeed(pull: Pull, session: Session, calendar: Calendar, target: Target, started_at: datetime) -> None:
     account = session.get_one(Account, target.account_id)
-    calendar.synced_at = started_at
+    calendar.synced_at, calendar.corrections = started_at, 0
     calendar.held_back_at = calendar.held_back = None
     calendar.problem, calendar.attempts = None, 0
     if calendar.next_pull_at == target.due_at:  # else another pull was asked for while this one ran
@@ -276,7 +292,16 @@ def _succeed(pull: Pull, session: Session, calendar: Calendar, target: Target, s
 
 
 def extend_calendar(pull: Pull) -> int:
-    """Expand series into the days that came into view, and forget past ones, without asking the provider."""
+    """Expand series into the days that came into view, and forget past ones, without asking the provider.
+
+    Nothing is done, and it stays due, where a look stored something meanwhile.
+    """
+    with suppress(_Overtaken):
+        return _extend(pull)
+    return 0
+
+
+def _extend(pull: Pull) -> int:
     now = pull.clock()
     target = _read_target(pull, now, full=False)
     with pull.store.read() as session:

@@ -35,6 +35,7 @@ class Target:
     freelancer_id: str
     generation: int
     sync_token: str | None
+    corrections: int
     everything: bool  # read all anew, into a new generation; else what is known is compared or added to
     tz: str
     choices: Choices
@@ -55,6 +56,7 @@ def target_of(calendar: Calendar, window: Window, *, sync_token: str | None = No
         freelancer_id=account.freelancer_id,
         generation=calendar.generation,
         sync_token=sync_token,
+        corrections=calendar.corrections,
         everything=everything,
         tz=calendar.tz or account.freelancer.tz,
         choices=Choices.of(account),

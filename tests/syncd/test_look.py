@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -22,10 +23,13 @@ from providers.errors import (
 )
 from providers.memory import MemoryProvider
 from providers.model import Glance
+from providers.model import Window as Span
 from syncd.errors import SlotTaken
 from syncd.jobs.account import work_account
 from syncd.jobs.due import Order
+from syncd.store import pulls
 from syncd.store.models import Account, Calendar, Consultation
+from syncd.sync.glance import look_at
 from syncd.sync.look import NOT_LOOKED, Looked, look
 
 SECOND = """
@@ -521,10 +525,8 @@ def test_a_look_that_began_before_it_was_asked_for_does_not_count(house, window,
 
 
 @pytest.mark.parametrize("order", [Order(), Order(full=True, everything=True)], ids=["changes", "full"])
-def test_a_pull_that_read_before_the_look_and_stores_after_it_is_followed_by_another(
-    house, window, at, order, monkeypatch
-):
-    """What the pull stores is older; the look it loses to is made up for by the pull that is still owed."""
+def test_a_pull_that_read_before_the_look_never_undoes_what_it_found(house, window, at, order):
+    """Else a booking that was made sure of by that look could be confirmed over what it found."""
     house.put("moves", at(10, 1), 30)
     house.later(minutes=5)
 
@@ -539,10 +541,65 @@ def test_a_pull_that_read_before_the_look_and_stores_after_it_is_followed_by_ano
     house.after_each_page(meanwhile)
     assert house.sync(order).pulls
     assert window.looks == 1
-    assert due(house)
-    house.sync()
     assert [house.is_listed(at(hour, 1)) for hour in (10, 12, 14)] == [True, False, False]
     assert not due(house)
+
+
+@pytest.mark.parametrize("order", [Order(), Order(full=True, everything=True)], ids=["changes", "full"])
+def test_a_pull_that_looks_keep_overtaking_stores_nothing_and_is_tried_again(house, window, at, order):
+    house.later(minutes=5)
+
+    def meanwhile() -> None:
+        house.put("new", at(9 + window.looks / 2, 1), 30)
+        assert window(at(10, 1)) == VERIFIED
+        assert house.rows() == {("new", *_span(at(9 + (window.looks - 1) / 2, 1)))}
+
+    house.after_each_page(meanwhile)
+    report = house.sync(order)
+    assert [type(error) for _, error in report.failures] == [Unavailable]
+    assert house.rows() == {("new", *_span(at(9 + (window.looks - 1) / 2, 1)))}
+    house.after_each_page(lambda: None)
+    house.later(minutes=5)
+    assert house.sync().pulls
+    assert house.account().state == "ok"
+
+
+def test_a_look_of_another_process_whose_answer_is_older_never_undoes_what_a_later_one_found(house, window, at):
+    house.put("moves", at(10, 1), 30)
+
+    def meanwhile() -> None:
+        if window.looks == 1:
+            house.put("moves", at(12, 1), 30)
+            around = Span(at(0, 1), at(0, 2))
+            assert look_at(house.services, house.calendar().id, around, time.monotonic() + 60).answered
+
+    window.after = meanwhile
+    assert window(at(10, 1)) == VERIFIED
+    assert window.looks == 3
+    assert house.is_listed(at(10, 1))
+    assert not house.is_listed(at(12, 1))
+
+
+def test_a_series_that_a_look_found_moved_while_days_were_added_has_no_days_of_where_it_was(
+    house, window, at, monkeypatch
+):
+    house.put("daily", at(10, 1), 30, "RRULE:FREQ=DAILY")
+    house.pull()
+    house.later(days=1)
+    known = pulls.skeletons
+
+    def and_then_looks(*arguments):
+        found = known(*arguments)
+        if not window.looks:
+            house.put("daily", at(12, 1), 30, "RRULE:FREQ=DAILY")
+            assert window(at(12, 3)) == VERIFIED
+        return found
+
+    monkeypatch.setattr(pulls, "skeletons", and_then_looks)
+    house.sync()
+    house.sync()
+    assert window.looks == 1
+    assert {start % 86400 for _, start, _ in house.rows()} == {12 * 3600}
 
 
 def test_a_look_whose_answer_is_older_than_a_pull_that_was_stored_meanwhile_is_made_again(house, window, at):

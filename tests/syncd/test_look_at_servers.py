@@ -18,11 +18,11 @@ VERIFIED = Looked(verified=True)
 
 
 class Served:
-    """A house whose one calendar is on Radicale, seen through a gateway."""
+    """A house whose one calendar is on a real server, seen through a gateway."""
 
-    def __init__(self, house, gateway, radicale) -> None:
-        self.house, self.gateway, self.radicale = house, gateway, radicale
-        self.url = radicale.make_calendar("Work")
+    def __init__(self, house, gateway, server) -> None:
+        self.house, self.gateway, self.server = house, gateway, server
+        self.url = server.make_calendar("Work")
         house.services.open_provider = self.open
         house.shop = house.workshop(self.open)
         house.sync(Order(everything=True))
@@ -31,12 +31,12 @@ class Served:
             self.consultation_id = session.scalars(select(Consultation.id)).one()
 
     def open(self, _kind, connection):
-        server = self.radicale
+        server = self.server
         there = {"url": self.gateway.url, "username": server.username, "secret": server.password}
         return open_provider("caldav", replace(connection, **there, allow_private=True))
 
     def put(self, uid: str, start, minutes: float = 30) -> None:
-        self.radicale.put(self.url, uid, self.house.ics(uid, start, minutes))
+        self.server.put(self.url, uid, self.house.ics(uid, start, minutes))
 
     def look(self, start) -> Looked:
         return look(self.house.services, self.consultation_id, start, start + timedelta(minutes=30))
@@ -54,10 +54,21 @@ def _patience(monkeypatch):
     monkeypatch.setattr("syncd.sync.look.PATIENCE", 60.0)
 
 
+def _served(make_house, gateway, server) -> Served:
+    house = make_house(calendars=(), account='blocks = ["Work"]\ntarget = "Work"')
+    return Served(house, gateway, server)
+
+
 @pytest.fixture
 def served(make_house, gateway, radicale):
-    house = make_house(calendars=(), account='blocks = ["Work"]\ntarget = "Work"')
-    return Served(house, gateway, radicale)
+    return _served(make_house, gateway, radicale)
+
+
+@pytest.fixture(params=["radicale", "xandikos"])
+def served_by(request, make_house, gateway_to):
+    """The same by each of the servers there are."""
+    server = request.getfixturevalue(request.param)
+    return _served(make_house, gateway_to(server), server)
 
 
 def wait_for(condition) -> None:
@@ -88,14 +99,26 @@ def test_what_a_look_found_is_what_the_pull_finds(served, at):
     assert served.house.rows() == rows
 
 
+def test_what_a_look_found_and_is_gone_before_the_pull_is_free_again(served_by, at):
+    """A server that compares two states has nothing to tell of what came and went between them."""
+    served_by.put("known", at(15, 1))
+    served_by.house.pull()
+    served_by.put("new", at(10, 1))
+    assert served_by.look(at(10, 1)) == VERIFIED
+    assert not served_by.house.is_listed(at(10, 1))
+    served_by.server.delete(served_by.url, "new")
+    served_by.house.sync()
+    assert served_by.house.is_listed(at(10, 1))
+
+
 def test_our_own_event_that_a_look_found_elsewhere_has_drifted_by_the_pull_that_follows(served, at):
     booking = served.house.book(at(10, 1))
     served.house.sync()
     served.house.pull()
     served.house.later(minutes=1)
-    [(name, text)] = served.radicale.list(served.url).items()
+    [(name, text)] = served.server.list(served.url).items()
     assert served.look(at(10, 1)) == VERIFIED
-    served.radicale.put(served.url, name, text.replace("T100000Z", "T150000Z").replace("T103000Z", "T153000Z"))
+    served.server.put(served.url, name, text.replace("T100000Z", "T150000Z").replace("T103000Z", "T153000Z"))
     assert served.look(at(15, 1)) == VERIFIED
     assert not served.house.is_listed(at(15, 1))
     served.house.sync()

@@ -42,6 +42,7 @@ def upgrade() -> None:
     for table in ("freelancers", "consultations"):
         op.add_column(table, sa.Column("removed", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("accounts", sa.Column("told_to_wait", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("calendars", sa.Column("corrections", sa.Integer(), nullable=False, server_default="0"))
     for column in _of_bookings():
         op.add_column("bookings", column)
     op.create_index(op.f("ix_bookings_updated_at"), "bookings", ["updated_at"])
