@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import resources
 from threading import Lock
 from typing import Any
@@ -110,9 +111,17 @@ def make_engine(url: str) -> Engine:
     """An engine whose transactions begin as they mean to go on (BEGIN IMMEDIATE for writers on SQLite)."""
     engine = create_engine(url, pool_size=20, max_overflow=60, hide_parameters=True)
     if engine.dialect.name == "sqlite":
+        _make_private(engine.url.database)
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_private(database: str | None) -> None:
+    """Make a database that isn't there as a file for its owner alone; SQLite gives its log the same mode."""
+    if database and database != ":memory:" and not database.startswith("file:"):
+        with suppress(OSError):  # it is there, or can't be made: SQLite says why
+            os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import re
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -53,6 +54,22 @@ def test_upgrading_what_is_new_enough_changes_nothing(tmp_path):
     before = (tmp_path / "syncd.db").read_bytes()
     open_store(url).close()
     assert (tmp_path / "syncd.db").read_bytes() == before
+
+
+def test_a_database_and_its_log_are_made_for_their_owner_alone(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path}/syncd.db")
+    with store.read():
+        made = sorted(tmp_path.iterdir())
+        assert [path.name for path in made] == ["syncd.db", "syncd.db-shm", "syncd.db-wal"]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
+    store.close()
+
+
+def test_the_mode_of_a_database_that_is_there_is_its_owners_choice(tmp_path):
+    (tmp_path / "syncd.db").touch(0o640)
+    (tmp_path / "syncd.db").chmod(0o640)
+    open_store(f"sqlite:///{tmp_path}/syncd.db").close()
+    assert stat.S_IMODE((tmp_path / "syncd.db").stat().st_mode) == 0o640
 
 
 @pytest.fixture
