@@ -80,6 +80,16 @@ def test_the_same_request_gives_the_same_key(house):
     assert first.json() == again.json()
 
 
+def test_the_same_request_gives_a_revoked_key_nothing(house, problem_of):
+    own, once = house.key("manage"), {"Idempotency-Key": "one"}
+    made = house.post(f"{ADA}/keys", {"scopes": ["manage"]}, token=own, headers=once).json()
+    first = house.get(f"{ADA}/keys", token=made["key"]).json()["data"]
+    for key in (key["id"] for key in first if key["id"] != made["id"]):
+        assert house.call("DELETE", f"{ADA}/keys/{key}", token=made["key"]).status_code == 204
+    again = house.post(f"{ADA}/keys", {"scopes": ["manage"]}, token=own, headers=once)
+    problem_of(again, 401, "unauthorized")
+
+
 @pytest.mark.parametrize("scopes", [["bookings:write"], ["manage", "slots:read"]])
 def test_a_key_gives_nothing_it_has_not_got(house, problem_of, scopes):
     maker = house.key("manage")

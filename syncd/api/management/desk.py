@@ -104,8 +104,10 @@ def change(request: Request, action: Callable[[Desk], Answer]) -> Response:
 
 
 def create(request: Request, idempotency_key: str | None, body: bytes, action: Callable[[Desk], Answer]) -> Response:
-    """Make something, once for each Idempotency-Key."""
+    """Make something, once for each Idempotency-Key; an answer is repeated only to whoever may still manage."""
     services: Services = request.app.state.services
+    with services.store.read() as session:
+        desk_of(request, session)
     sent = Sent("POST", request.url.path, presented(request), idempotency_key, body)
     return perform(services, sent, lambda session: action(desk_of(request, session)), _refused).response(request)
 
