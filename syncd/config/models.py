@@ -141,6 +141,12 @@ class Question(Table):
     required: f.Flag = False
 
 
+def _each_its_own(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    if len({question.id for question in questions}) < len(questions):
+        raise f.wrong("questions that each have an id of their own: answers go by it")
+    return questions
+
+
 class Consultation(Table):
     """A bookable offer."""
 
@@ -165,7 +171,7 @@ class Consultation(Table):
     hold_max: f.PositiveMinutes = 15 * MINUTE
     location: str = ""
     price: Price | None = None
-    questions: tuple[Question, ...] = ()
+    questions: Annotated[tuple[Question, ...], AfterValidator(_each_its_own)] = ()
     documents: tuple[f.Identifier, ...] = ()
     documents_due: f.Minutes = 48 * HOUR
     cancellation_notice: f.Minutes = 24 * HOUR

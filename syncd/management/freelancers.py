@@ -59,7 +59,8 @@ def values_of(row: Freelancer) -> dict[str, Any]:
 def add_freelancer(session: Session, settings: config.Config, handle: str, values: Values, now: datetime) -> Freelancer:
     """Add a freelancer, with the file's defaults for what isn't said; one who was removed comes back with all they had.
 
-    Raises ApiError: a handle that can't be one or is taken, a value that isn't right.
+    Schedules that were in their zone are in the one they have now. Raises ApiError: a handle that can't be one or is
+    taken, a value that isn't right.
     """
     try:
         _HANDLE.validate_python(handle)
@@ -72,9 +73,7 @@ def add_freelancer(session: Session, settings: config.Config, handle: str, value
     if row is None:
         row = Freelancer(id=new_id("frl"), handle=handle, created_at=now, declared=False)
         session.add(row)
-    fill_freelancer(row, wanted, settings.invite(wanted), now)
-    session.flush()
-    pulls.bump_availability(session, row.id)
+    _set(session, settings, row, wanted, now)
     return row
 
 
@@ -86,7 +85,10 @@ def change_freelancer(
         raise file_only(f"the freelancer {row.handle}")
     changes = values.get("on_calendar_change") or {}
     merged = {**values_of(row), **values, "on_calendar_change": {**row.on_calendar_change, **changes}}
-    wanted = read(config.Freelancer, merged)
+    _set(session, settings, row, read(config.Freelancer, merged), now)
+
+
+def _set(session: Session, settings: config.Config, row: Freelancer, wanted: config.Freelancer, now: datetime) -> None:
     before = row.tz
     fill_freelancer(row, wanted, settings.invite(wanted), now)
     for schedule in row.schedules:

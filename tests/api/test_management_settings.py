@@ -203,6 +203,14 @@ def test_everything_that_is_set_is_shown_as_it_was_set(grace, key):
     assert shown == made.json()
 
 
+def test_whoever_comes_back_to_another_zone_keeps_the_hours_of_the_clock(grace, key):
+    assert grace.call("DELETE", GRACE, token=key).status_code == 204
+    back = {"handle": "grace", "time_zone": "Asia/Tokyo"}
+    assert grace.post("/v1/freelancers", back, token=key).status_code == 201
+    assert grace.get(f"{GRACE}/schedules/default", token=key).json()["time_zone"] == "Asia/Tokyo"
+    assert grace.starts("grace/debugging", end="2026-11-23")[0] == "2026-11-23T09:00:00+09:00"
+
+
 def test_a_removed_consultation_keeps_its_bookings_and_comes_back_under_its_slug(grace, key):
     path = f"{GRACE}/consultations/debugging"
     before = grace.get(path, token=key).json()
@@ -250,6 +258,7 @@ MISTAKES = [
     ("PATCH", CONSULTATION, {"target": "Work"}, "/target", "account/calendar"),
     ("PATCH", CONSULTATION, {"price": {"amount": "1", "currency": "euro"}}, "/price/currency", "ISO 4217"),
     ("PATCH", CONSULTATION, {"documents": ["A b"]}, "/documents/0", "underscores"),
+    ("PATCH", CONSULTATION, {"questions": [{"id": "a", "label": "A"}] * 2}, "/questions", "an id of their own"),
     ("PATCH", CONSULTATION, {"confirmation": "kye"}, "/confirmation", "'key'"),
     ("PATCH", CONSULTATION, {"horizon": "60d"}, "/horizon", "is not known here"),
     ("POST", f"{GRACE}/consultations", {"slug": "slots"}, "/slug", "reserved"),

@@ -199,6 +199,7 @@ IN_CONSULTATION = [
     ('durations = ["90s"]', "durations[0]", "must be whole minutes"),
     ("durations = []", "durations", "[]: must be at least one, and none twice"),
     ('durations = ["30m", "30m"]', "durations", "none twice"),
+    ('questions = [{ id = "a", label = "A" }, { id = "a", label = "B" }]', "questions", "an id of their own"),
     ('durations = "30m"', "durations", "must be a list in square brackets"),
     ('increment = "0m"', "increment", "must be longer than nothing"),
     ('horizon = "401d"', "horizon", '"401d": must be daemon.keep_busy_for (400d) at most'),
