@@ -93,6 +93,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(Exception, problems.on_bug)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Bounds)
+    app.add_middleware(NoNul)
     app.add_middleware(RateLimits, services=services)
     # FastAPI's own answer to a bug comes from outside of everything: without the headers that all others have.
     app.add_middleware(ServerErrorMiddleware, handler=problems.on_bug)
@@ -151,6 +152,25 @@ class HeadAsGet:
         """ASGI."""
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
+
+
+class NoNul:
+    """Refuses NUL in an address: no name here holds it, and PostgreSQL can't be asked for a text that does."""
+
+    def __init__(self, app: ASGI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        app: ASGI = self._app
+        if scope["type"] == "http" and "\0" in scope["path"]:
+            app = problems.problem(PROBLEM_TYPES["not-found"], "there is nothing at this address").response(
+                Request(scope)
+            )
+        elif scope["type"] == "http" and b"%00" in scope["query_string"]:
+            refusal = problems.problem(PROBLEM_TYPES["invalid-request"], "the query must not hold NUL (%00)")
+            app = refusal.response(Request(scope))
+        await app(scope, receive, send)
 
 
 class Bounds:

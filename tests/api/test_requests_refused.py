@@ -20,6 +20,10 @@ def _with(pointer: str, value: object) -> dict[str, object]:
     return RIGHT | {head: RIGHT["client"] | {tail: value} if tail else value}  # type: ignore[operator]
 
 
+def _nested(levels: int) -> object:
+    return {"a": _nested(levels - 1)} if levels else 1
+
+
 @pytest.mark.parametrize(
     ("member", "value", "words"),
     [
@@ -67,6 +71,8 @@ def _with(pointer: str, value: object) -> dict[str, object]:
         ("metadata", [], "must be a JSON object"),
         ("metadata", {"x": "y" * 8200}, "at most 8192 bytes"),
         ("metadata", {str(n): n for n in range(51)}, "at most 50"),
+        ("metadata", {"x": _nested(20)}, "nested at most 20 levels deep"),
+        ("metadata", {"x": _nested(900)}, "nested at most 20 levels deep"),
         ("hold_minutes", 0, "must be more than 0"),
         ("hold_minutes", 16, "must be 1 to 15 minutes"),
         ("hold_minutes", "5", "must be a whole number"),
@@ -206,6 +212,16 @@ def test_no_question_whatever_breaks_the_daemon(untouched, query, names):
     for path in (f"/v1/{handle}/{slug}/slots", f"/v1/{handle}/{slug}/slots/explain", f"/v1/bookings/{slug}"):
         answer = untouched.get(path, params=query)
         assert answer.status_code in (200, 307, 401, 404, 405, 422)
+
+
+@pytest.mark.parametrize("path", ["/v1/%00", "/v1/ada/a%00b/slots?start=2026-11-24&end=2026-11-24", "/v1/bookings/%00"])
+def test_nothing_has_a_name_with_nul_in_it(untouched, problem_of, path):
+    problem_of(untouched.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/v1/ada/intro/slots?start=%00&end=2026-11-24", "/v1/next?consultations=ada/%00"])
+def test_no_question_holds_nul(untouched, problem_of, path):
+    assert "NUL" in problem_of(untouched.get(path), 422, "invalid-request")["detail"]
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,13 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _depth(value: object) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, inner), default=0)
+    """How deep a value is nested; a level at a time, since as many calls would break the interpreter's own bound."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = (one.values() if isinstance(one, dict) else one if isinstance(one, list) else () for one in level)
+        level = [item for items in inner for item in items]
+    return depth
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
