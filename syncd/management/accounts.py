@@ -150,11 +150,12 @@ def _named_by(row: Account) -> list[str]:
     return sorted(c.slug for c in shown if any(n.partition("/")[0] == row.name for n in (*c.blocks, c.target)))
 
 
-def disconnect_idle(session: Session, person: Freelancer, now: datetime) -> None:
-    """Disconnect the accounts that owe nothing and hold no booking that is still to come."""
-    for row in person.accounts:
-        if row.active and not _holds_any(session, row, now):
-            _disconnect(session, row)
+def disconnect_idle(session: Session, person: Freelancer, now: datetime) -> bool:
+    """Disconnect the accounts that owe nothing and hold no booking that is still to come; returns whether there are."""
+    idle = [row for row in person.accounts if row.active and not _holds_any(session, row, now)]
+    for row in idle:
+        _disconnect(session, row)
+    return bool(idle)
 
 
 def _holds_any(session: Session, row: Account, now: datetime) -> bool:

@@ -101,7 +101,8 @@ def _set(session: Session, settings: config.Config, row: Freelancer, wanted: con
 def remove_freelancer(session: Session, row: Freelancer, now: datetime) -> None:
     """Show a freelancer nowhere any more; bookings are kept, and so are accounts that still hold a coming one.
 
-    Their keys are revoked. Raises ApiError for one whom the file declares.
+    Their keys are revoked. Where accounts are disconnected, consultations are deactivated as well. Raises ApiError for
+    one whom the file declares.
     """
     if row.declared:
         raise file_only(f"the freelancer {row.handle}")
@@ -109,6 +110,8 @@ def remove_freelancer(session: Session, row: Freelancer, now: datetime) -> None:
     session.execute(
         update(ApiKey).where(ApiKey.freelancer_id == row.id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
-    disconnect_idle(session, row, now)
+    if disconnect_idle(session, row, now):
+        for consultation in row.consultations:  # of whoever comes back nobody knows when they are busy
+            consultation.active = False
     session.flush()
     pulls.bump_availability(session, row.id)

@@ -14,6 +14,7 @@ from providers import open_provider
 from syncd.daemon import open_workshop
 from syncd.jobs.embedded import work_through
 from syncd.store import leases
+from syncd.store.access import Access, access_of, renew_access
 from syncd.store.models import Account, BusySpan, Calendar, Event
 
 GRACE = "/v1/freelancers/grace"
@@ -253,6 +254,35 @@ def test_a_new_password_is_tried_before_it_takes_the_place_of_the_old(grace, pro
     assert sorted(grace.work()) == ["Home", "Work"]
 
 
+def test_what_is_changed_while_the_server_is_asked_is_not_undone(grace):
+    path = f"{ACCOUNTS}/{grace.connect()['id']}"
+
+    def change_meanwhile(kind, connection):
+        grace.house.services.open_provider = open_provider
+        assert grace.call("PATCH", path, {"blocks": ["Work"], "when_stale": "serve"}).status_code == 200
+        return open_provider(kind, connection)
+
+    grace.house.services.open_provider = change_meanwhile
+    renewed = grace.call("PATCH", path, {"password": grace.radicale.password, "unanswered": "free"}).json()
+    assert (renewed["blocks"], renewed["when_stale"], renewed["unanswered"]) == (["Work"], "serve", "free")
+
+
+def test_of_two_who_give_an_account_an_access_the_second_is_told(grace, problem_of):
+    made, services = grace.connect(), grace.house.services
+
+    def renew_meanwhile(kind, connection):
+        with services.store.write() as session:
+            row = session.get_one(Account, made["id"])
+            renew_access(row, services.vault, Access(row.url, row.username, "another"), services.clock())
+        return open_provider(kind, connection)
+
+    services.open_provider = renew_meanwhile
+    asked = grace.call("PATCH", f"{ACCOUNTS}/{made['id']}", {"username": grace.radicale.username})
+    problem_of(asked, 409, "wrong-state")
+    with services.store.read() as session:
+        assert access_of(session.get_one(Account, made["id"]), services.vault).secret == "another"
+
+
 def test_a_sync_is_owed_at_once_and_done_by_the_worker(grace):
     made = grace.connect(blocks=["Work"])
     grace.work()
@@ -422,3 +452,14 @@ def test_a_removed_freelancers_accounts_go_unless_a_booking_is_still_to_come(gra
             "two": (False, True),
         }
         assert made["id"] in [row.id for row in rows]
+
+
+def test_whoever_comes_back_without_their_calendars_offers_nothing_yet(grace, work):
+    grace.busy(work)
+    grace.connect(blocks=["Work"])
+    grace.work()
+    assert NINE not in grace.starts()
+    assert grace.call("DELETE", GRACE).status_code == 204
+    assert grace.call("POST", "/v1/freelancers", {"handle": "grace", "time_zone": "UTC"}).status_code == 201
+    assert grace.starts() == []
+    assert grace.call("GET", f"{GRACE}/consultations/talk").json()["active"] is False

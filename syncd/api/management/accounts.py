@@ -147,7 +147,11 @@ def _reconnect(request: Request, handle: str, account_id: str, values: dict[str,
 
     def action(desk: Desk) -> Answer:
         row = _account(desk, handle, account_id)
-        _store(desk, wanted, known_account(desk.session, handle, row.name), found)
+        # What else was changed while the server was asked stays.
+        current = _renewed(services, row, known := known_account(desk.session, handle, row.name), values)
+        if current.access != wanted.access:
+            raise ApiError("wrong-state", "the account was given another access meanwhile: look at it, and try again")
+        _store(desk, current, known, found)
         return Answer.of(200, accounts.account_json(row))
 
     return change(request, action)
