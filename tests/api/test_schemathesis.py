@@ -35,7 +35,7 @@ from providers.errors import Unavailable
 from providers.memory import MemoryAccount
 from providers.model import Connection
 
-REQUESTS = int(os.environ.get("SYNCD_REQUESTS", "6"))
+REQUESTS = int(os.environ.get("SYNCD_REQUESTS", "10"))
 COMMITTED = json.loads((Path(__file__).parents[2] / "openapi.json").read_text(encoding="utf-8"))
 OPERATIONS = sorted(o["operationId"] for item in COMMITTED["paths"].values() for o in item.values())
 
