@@ -15,7 +15,9 @@ def run(arguments: list[str] | None = None) -> int:
     for module in _IN_ORDER_OF_HELP:
         import_module(f"syncd.cli.{module}")  # which registers its commands
     from syncd.cli.app import app
+    from syncd.cli.show import print_whatever_comes
 
+    print_whatever_comes()
     try:
         result = app(arguments, standalone_mode=False)
     except KeyboardInterrupt:

@@ -46,7 +46,8 @@ def in_words(error: BookingError, around: Around) -> BookingError:
         text = f"{when} ({around.tz}) isn't offered: {why}; `syncd slots {around.offer}` lists what is"
     elif isinstance(error, AvailabilityUnknown):
         text = (
-            f"it isn't known whether {when} ({around.tz}) is free: {why}; `syncd status` says which, `syncd sync` asks"
+            f"it isn't known whether {when} ({around.tz}) is free: a calendar that could block it gave no answer just "
+            "now, or hasn't been read for too long; `syncd status` says how they are; try again in a while"
         )
     else:
         return error

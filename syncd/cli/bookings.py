@@ -28,6 +28,7 @@ from syncd.store.models import Booking, BookingAction
 from syncd.store.pages import Place
 
 _PAGE = 200
+_NAME = 40  # of a client's name so much is in the list
 _STATES = get_args(State)
 
 
@@ -86,6 +87,7 @@ def _wanted(wish: ListWish, now: datetime) -> Wanted:
         consultation=wish.consultation,
         client=wish.client,
         updated_since=_bound(wish.updated_since, "--updated-since", tz),
+        now=now,
     )
 
 
@@ -116,7 +118,8 @@ def _since(wanted: Wanted) -> str:
 
 
 def _row(booking: Document) -> tuple[str, ...]:
-    client = booking["client"]["name"] if booking["client"] else ""
+    name = booking["client"]["name"] if booking["client"] else ""
+    client = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
     offer = f"{booking['freelancer']}/{booking['consultation']}"
     when = f"{span_of(booking)}\n{booking['id']}"
     return when, offer, client, booking["state"], booking["calendar_event"]["state"]

@@ -1,8 +1,15 @@
-"""How results are printed: JSON for programs, tables for people."""
+"""How results are printed: JSON for programs, tables for people.
+
+What others wrote commands no terminal: control characters are replaced. What an output's encoding lacks stops no
+command whose work is done.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,15 +20,38 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PLAINER = {"–": "-", "…": ".", "→": ">"}
+
+
+def print_whatever_comes() -> None:
+    """Let standard output and error show something plainer for what their encoding lacks."""
+    codecs.register_error("plainer", _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plainer")
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAINER.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def print_json(document: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    in_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(document, ensure_ascii=not in_unicode, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """One line for a person."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_harmless(text) + "\n")
     sys.stdout.flush()
 
 
@@ -38,7 +68,7 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    found = list(rows)
+    found = [[_harmless(text) for text in row] for row in rows]
     table = Table(box=box.SIMPLE, pad_edge=False)
     for number, name in enumerate(columns):
         lines = (line for row in found for line in row[number].split("\n")) if name in whole else ()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from syncd.store.models import OutboxItem
+from syncd.store.models import Booking, OutboxItem
 
 MORE = """
 location = "https://meet.example/{room}"
@@ -310,3 +310,23 @@ def test_of_two_commands_that_race_for_a_start_one_wins(shell, start):
     assert sorted(one.code for one in done) == [0, 1]
     (lost,) = [one for one in done if one.code]
     assert "is taken" in lost.err
+
+
+def test_what_an_output_cant_show_is_shown_plainer_and_stops_nothing(shell, start):
+    shell.environment |= {"PYTHONIOENCODING": "ascii", "COLUMNS": "60"}
+    made = shell("book", "ada/intro", start(10), "--name", "Zoë", "--email", "zoe@x.example")
+    assert made.code == 0, made.err
+    assert "10:00-10:30, ada/intro with Zo? <zoe@x.example>" in made.out
+    assert shell("bookings").code == 0
+    assert shell("bookings", "--json").json["data"][0]["client"]["name"] == "Zoë"
+
+
+def test_what_a_client_wrote_commands_no_terminal_and_fills_no_screen(shell, start, inside):
+    booking = _booked(shell, "ada/intro", start(10), "--name", "x" * 200, "--email", "x@x.example")
+    with inside().store.write() as session:
+        session.get_one(Booking, booking).extra = {"\x1b[2J": "\x1b]0;mine\x07"}
+    shown = shell("bookings", "show", booking)
+    assert "metadata: \ufffd[2J" in shown.out
+    assert "\x1b" not in shown.out
+    assert f"{'x' * 39}…" in shell("bookings").out
+    assert len(shell("bookings").out.splitlines()) < 8
