@@ -13,6 +13,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic import command
 
 from syncd.care.backup import back_up
@@ -97,6 +98,32 @@ def test_a_backup_overwrites_nothing_and_leaves_nothing_behind(shell):
     assert (shell.folder / "kept.db").read_text() == "mine"
     shell.fails(2, "nowhere/a.db can't be written: No such file or directory", "backup", "nowhere/a.db")
     assert {name for name in _files(shell.folder) if "part" in name} == set()
+
+
+_HALFWAY = """
+import sys, threading
+from syncd.cli import run
+from syncd.store import copies
+
+def wait(path):
+    print("copied", flush=True)
+    threading.Event().wait()
+
+copies.one_file = wait
+sys.exit(run(["backup", "a.db"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_backup_that_is_told_to_end_leaves_no_half_copy(shell, number):
+    assert shell("slots", "ada/intro").code == 0
+    command = [sys.executable, "-c", _HALFWAY]
+    with subprocess.Popen(command, cwd=shell.folder, env=shell.environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"copied\n"
+        assert any(name.endswith(".part") for name in _files(shell.folder))
+        process.send_signal(number)
+        assert process.wait() == 128 + number
+    assert not any("a.db" in name for name in _files(shell.folder))
 
 
 def test_a_backup_of_a_running_daemon_has_what_was_booked_so_far(shell, inside, coming):
