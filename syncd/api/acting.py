@@ -165,7 +165,8 @@ class _Act:
 
     def answer(self, booking: Booking) -> Answer:
         """The booking after the action."""
-        return Answer.of(200, booking_json(booking, self.caller), {"ETag": f'"{booking.revision}"'})
+        now = self.services.clock()
+        return Answer.of(200, booking_json(booking, self.caller, now), {"ETag": f'"{booking.revision}"'})
 
     def new_answer(self, booking: Booking) -> Answer:
         """A booking that the action made."""

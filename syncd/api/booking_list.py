@@ -31,12 +31,13 @@ _STATES = get_args(State)
 def get_bookings(request: Request, asked: Annotated[BookingQuery, Query()]) -> Response:
     """Bookings by their start, or with `updated_since` by their last change; needs a key with `bookings:read`."""
     services: Services = request.app.state.services
+    now = services.clock()
     with services.store.read() as session:
         holder = _reader(session, presented(request))
-        wanted = _wanted(session, holder, asked)
+        wanted = _wanted(session, holder, asked, now)
         listed = "bookings" if wanted.updated_since is None else "bookings updated"
         page = list_bookings(session, wanted, limit=asked.limit, after=place_in(listed, asked.cursor))
-        data = [booking_json(booking, Caller("freelancer", holder)) for booking in page.rows]
+        data = [booking_json(booking, Caller("freelancer", holder), now) for booking in page.rows]
     return page_answer(data, cursor_of(listed, page.ended)).response(request)
 
 
@@ -49,13 +50,14 @@ def _reader(session: Session, credential: str) -> KeyHolder:
     return holder
 
 
-def _wanted(session: Session, holder: KeyHolder, asked: BookingQuery) -> Wanted:
+def _wanted(session: Session, holder: KeyHolder, asked: BookingQuery, now: datetime) -> Wanted:
     own = session.get(Freelancer, holder.freelancer_id) if holder.freelancer_id else None
     tz = _zone(asked.time_zone or (own.tz if own else "UTC"))
     start_at, end_at = _bound(asked.start, "start", tz), _bound(asked.end, "end", tz)
     if start_at and end_at and end_at < start_at:
         raise wrong("end", "must not be before start")
     return Wanted(
+        now=now,
         start_at=start_at,
         end_at=end_at,
         states=_states(asked.state),

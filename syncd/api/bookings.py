@@ -98,12 +98,13 @@ class _Desk:
 
     @classmethod
     def of(cls, services: Services, visitor: Visitor, offer: Offer, wanted: NewBooking, address: str) -> _Desk:
-        """Who books what. Raises ApiError for a key that may not, and for a duration that isn't offered."""
+        """Who books what. Raises ApiError for a key that may not."""
         caller = Caller("freelancer" if visitor.key else "client", visitor.key)
         if visitor.key and not visitor.key.may("bookings:write", offer.freelancer.id):
             raise ApiError("forbidden", "this key lacks the scope bookings:write for this freelancer")
         held_from = HeldFrom(services.vault.address_mark(address), _most_holds(services))
-        wish = _wish(wanted, visitor, duration_of(offer, wanted.duration_minutes), held_from)
+        minutes = wanted.duration_minutes or offer.consultation.durations_minutes[0]
+        wish = _wish(wanted, visitor, minutes, held_from)
         return cls(services, visitor, caller, asker_of(caller, wanted.on_behalf_of), offer, wish)
 
     def rehearse(self, session: Session) -> View:
@@ -121,11 +122,12 @@ class _Desk:
         return lifecycle.book(session, situations, offer, self.wish, side, now, looked=looked, standing=standing)
 
     def _admitted(self, session: Session) -> Offer:
-        """The offer as it is now, for a visitor who may still book it."""
+        """The offer as it is now, for a visitor who may still book it so long."""
         offer = offers.find_offer(session, self.offer.freelancer.handle, self.offer.consultation.slug)
         if offer is None:
             raise ApiError("not-found", "this consultation is no more")
         admit(session, self.visitor, offer, self.services.clock())
+        duration_of(offer, self.wish.duration_minutes)
         return offer
 
     def refuse(self, error: BookingError) -> Answer:
@@ -166,7 +168,7 @@ def get_booking(request: Request, booking_id: str) -> Response:
     with services.store.read() as session:
         caller, booking = caller_of(session, services.vault, presented(request), booking_id, "bookings:read")
         headers = {"ETag": f'"{booking.revision}"', "Cache-Control": "no-store"}
-        return Answer.of(200, booking_json(booking, caller), headers).response(request)
+        return Answer.of(200, booking_json(booking, caller, services.clock()), headers).response(request)
 
 
 @router.patch(

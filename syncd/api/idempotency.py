@@ -21,6 +21,7 @@ from syncd.store import keys
 from syncd.store.models import IdempotentAnswer
 
 _LONGEST_KEY = 255
+_NOT_FINAL = (401, 429)  # who asks again with a credential, or later, asks anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Sent:
         """What the body says, however its JSON is spelt."""
         try:
             return _hash(json.dumps(json.loads(self.body), sort_keys=True))
-        except ValueError:
+        except (ValueError, RecursionError):
             return _hash(self.body.hex())
 
     @property
@@ -68,7 +69,7 @@ def perform(
         if kept is not None:
             return _again(services, kept, sent)
         answer = _attempt(session, action, explain)
-        if sent.key and answer.status < 500:
+        if sent.key and answer.status < 500 and answer.status not in _NOT_FINAL:
             sealed = services.vault.seal(answer.dump())
             keys.keep_answer(session, sent.scope, sent.body_hash, answer.status, sealed, now)
     services.nudge()
@@ -85,8 +86,6 @@ def _attempt(
     except BookingError as error:
         return explain(error)
     except ApiError as error:
-        if error.problem.status in (401, 403):
-            raise
         return api_problem(error)
 
 

@@ -9,17 +9,18 @@ from syncd.api.aftermath_views import aftermath_json
 from syncd.api.credentials import Caller
 from syncd.instants import rfc3339
 from syncd.services import Services
+from syncd.situation import is_over
 from syncd.store.models import Booking
 
 
-def booking_json(booking: Booking, caller: Caller) -> dict[str, object]:
-    """The booking object; a client never sees which calendar it is in."""
+def booking_json(booking: Booking, caller: Caller, now: datetime) -> dict[str, object]:
+    """The booking object; a client never sees which calendar it is in. What has run out is expired, swept or not."""
     tz = booking.freelancer.tz
     event = booking.event
     trusted = caller.is_trusted
     return {
         "id": booking.id,
-        "state": booking.state,
+        "state": "expired" if is_over(booking, now) else booking.state,
         "revision": booking.revision,
         "sequence": booking.sequence,
         "freelancer": booking.freelancer.handle,
@@ -55,7 +56,7 @@ def new_booking_json(services: Services, booking: Booking, caller: Caller) -> di
     """The booking with its token, which no later answer repeats."""
     token = services.vault.booking_token(booking.id, booking.token_generation)
     manage_url = f"{services.config.public_url(services.port)}/b/{booking.id}?token={token}"
-    return {**booking_json(booking, caller), "token": token, "manage_url": manage_url}
+    return {**booking_json(booking, caller, services.clock()), "token": token, "manage_url": manage_url}
 
 
 def _links(booking: Booking) -> dict[str, str]:

@@ -276,7 +276,8 @@ def reschedule(
     around = check_reschedule(session, situations, booking, start_at, now)
     expire(session, around.overdue, now)
     before = booking.starts_at
-    _move(session, booking, start_at, now)
+    with session.no_autoflush:  # the database's guard is heard in `flush` alone
+        _move(session, booking, start_at, now)
     booking.verified = looked.verified
     flush(session, moving(around.situation, booking), booking)
     detail = {"from": before.isoformat(), "to": start_at.isoformat(), "agreed": agreed}

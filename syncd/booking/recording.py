@@ -33,13 +33,13 @@ def change_event(booking: Booking, now: datetime) -> None:
 
 def flush(session: Session, situation: Situation, booking: Booking) -> None:
     """Write the booking; what the predicate allowed and the database refuses was lost to a racing writer: SlotTaken."""
+    start, duration = int(booking.starts_at.timestamp()), duration_of(booking)
     try:
         session.flush()
     except IntegrityError as error:
         if not bookings.is_overlap(error):
             raise
-        start = int(booking.starts_at.timestamp())
-        raise taken(situation, duration_of(booking), start, [Reason("booked")]) from None
+        raise taken(situation, duration, start, [Reason("booked")]) from None
 
 
 def record(

@@ -319,7 +319,7 @@ def shown(services: Services, booking: Booking, *, new: bool = False) -> Documen
 
     services.port = services.port or services.config.server.port  # where its page is, once a daemon runs
     caller = Caller("freelancer", KeyHolder("", None, frozenset()))
-    return new_booking_json(services, booking, caller) if new else booking_json(booking, caller)
+    return new_booking_json(services, booking, caller) if new else booking_json(booking, caller, services.clock())
 
 
 def _tell(step: str, document: Document, installation: Opened, *, as_json: bool) -> int:

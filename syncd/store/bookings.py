@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, case, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from providers.model import RemoteCalendar
+from syncd.store.lives import is_over
 from syncd.store.models import Account, Booking, BookingEvent, Calendar, Consultation, Freelancer, OutboxItem
 from syncd.store.pages import Page, Place, page_of
 
@@ -21,9 +22,10 @@ class Wanted:
 
     `start_at` and `end_at` bound the start, half-open. `freelancer_id` is whose bookings may be seen at all,
     `freelancer` the handle asked for. `consultation` is "slug" or "handle/slug", `client` an e-mail address;
-    `updated_since` is inclusive.
+    `updated_since` is inclusive. What has run out by `now` is expired, swept or not.
     """
 
+    now: datetime
     start_at: datetime | None = None
     end_at: datetime | None = None
     states: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     if wanted.end_at:
         yield Booking.starts_at < wanted.end_at
     if wanted.states:
-        yield Booking.state.in_(wanted.states)
+        yield case((is_over(wanted.now), "expired"), else_=Booking.state).in_(wanted.states)
     if wanted.freelancer_id:
         yield Booking.freelancer_id == wanted.freelancer_id
     if wanted.freelancer:

@@ -459,3 +459,15 @@ def test_the_feed_says_when_a_hold_gives_its_slot_back(house):
     hold(house, minutes=7)
     until = datetime.fromisoformat(house.slots()["meta"]["valid_until"])
     assert until == house.clock.now + timedelta(minutes=7)
+
+
+def test_what_has_run_out_is_shown_as_expired_before_anyone_sweeps(house):
+    reader = house.key("bookings:read")
+    held, asked = hold(house, minutes=5), house.book(TEN, "ada/asked")
+    house.clock.forward(minutes=5)
+    for booking, state in ((held, "expired"), (asked, "pending")):
+        assert house.get(f"/v1/bookings/{booking['id']}", token=booking["token"]).json()["state"] == state
+    house.clock.forward(hours=24)
+    for state, ids in (("expired", [held["id"], asked["id"]]), ("held,pending", [])):
+        page = house.get("/v1/bookings", params={"state": state}, token=reader).json()
+        assert [(booking["id"], booking["state"]) for booking in page["data"]] == [(one, "expired") for one in ids]

@@ -114,3 +114,38 @@ def test_a_key_must_be_printable_and_of_sensible_length(house, problem_of):
         problem = problem_of(_again(house, PATH, house.wish(NINE), key=key), 422, "invalid-request")
         assert "1 to 255 printable characters" in problem["detail"]
     assert _again(house, PATH, house.wish(TEN), key="k" * 255).status_code == 201
+
+
+def test_a_hold_refused_for_now_may_be_tried_again_under_its_key(open_house, problem_of):
+    house = open_house("")
+    for hour in (9, 10, 11):
+        _again(house, PATH, {"start": f"2026-11-24T{hour:02}:00:00Z", "hold_minutes": 5}, key=f"k-{hour}")
+    config = house.services.config
+    rates = config.server.rate_limits.model_copy(update={"booking": "30/minute"})
+    server = config.server.model_copy(update={"rate_limits": rates})
+    house.services.config = config.model_copy(update={"server": server})
+    fourth = {"start": "2026-11-24T14:00:00Z", "hold_minutes": 5}
+    problem_of(_again(house, PATH, fourth), 429, "rate-limited")
+    house.clock.forward(minutes=5)
+    assert _again(house, PATH, fourth).status_code == 201
+
+
+def test_a_refused_client_is_refused_again_under_the_same_key(open_house, problem_of):
+    house = open_house("[freelancers.ada.consultations.once]\nper_client_limit = 1\n")
+    path = "/v1/ada/once/bookings"
+    first = _again(house, path, house.wish(NINE)).json()
+    refused = problem_of(_again(house, path, house.wish(TEN), key="k-2"), 403, "forbidden")
+    house.post(f"/v1/bookings/{first['id']}/cancel", token=first["token"])
+    again = problem_of(_again(house, path, house.wish(TEN), key="k-2"), 403, "forbidden")
+    assert again | {"request_id": ""} == refused | {"request_id": ""}
+    assert _again(house, path, house.wish(TEN), key="k-3").status_code == 201
+
+
+def test_a_body_that_nests_too_deep_for_any_parser_is_still_told_from_others(house, problem_of):
+    held = _again(house, PATH, {"start": NINE, "hold_minutes": 5}).json()
+    path = f"/v1/bookings/{held['id']}/hold"
+    headers = {"Idempotency-Key": "k-2", "Content-Type": "application/json"}
+    for _ in range(2):
+        answer = house.call("DELETE", path, data="[" * 60_000, token=held["token"], headers=headers)
+        assert (answer.status_code, answer.json()["state"]) == (200, "expired")
+    problem_of(house.call("DELETE", path, token=held["token"], headers=headers), 422, "idempotency-mismatch")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from providers.errors import Unavailable
+from syncd.booking import lifecycle
+from syncd.store.models import Consultation
 
 NINE, TEN = "2026-11-24T09:00:00+00:00", "2026-11-24T10:00:00+00:00"
 BOBS = "2026-11-30T09:00:00+01:00"
@@ -133,3 +136,32 @@ def test_a_booking_by_a_link_is_the_links_and_has_what_it_was_made_with(house, p
     assert booking["metadata"] == {"from": "link", "mine": True, "order": 7}
     problem_of(house.post("/v1/ada/secret/bookings", body | {"start": TEN}, token=link["token"]), 403, "forbidden")
     assert act(house, booking, "cancel").status_code == 200
+
+
+def test_a_duration_withdrawn_during_the_look_is_refused_and_not_a_fault(house, problem_of):
+    opened = house.services.open_provider
+
+    def withdraw(kind, connection):
+        with house.services.store.write() as session:
+            session.execute(update(Consultation).values(durations_minutes=[60]))
+        return opened(kind, connection)
+
+    house.services.open_provider = withdraw
+    answer = house.post("/v1/ada/intro/bookings", {"start": NINE, "client": GRACE, "duration_minutes": 30})
+    problem = problem_of(answer, 422, "invalid-request")
+    assert problem["errors"][0]["pointer"] == "/duration_minutes"
+    assert house.explain(NINE, duration_minutes=60)["bookable"]
+
+
+def test_a_private_consultation_tells_strangers_nothing_of_its_durations(house, problem_of):
+    wish = {"start": NINE, "client": GRACE, "duration_minutes": 31}
+    problem_of(house.post("/v1/ada/secret/bookings", wish), 401, "unauthorized")
+
+
+def test_a_move_that_the_database_alone_refuses_is_a_lost_race(house, problem_of, monkeypatch):
+    # Writers are serial on SQLite, so the predicate is made to miss what another writer would have just written.
+    booking, taken = house.book(NINE), house.book(TEN)
+    monkeypatch.setattr(lifecycle, "judge", lambda *_: None)
+    problem_of(act(house, booking, "reschedule", {"start": TEN}), 409, "slot-taken")
+    assert house.get(f"/v1/bookings/{booking['id']}", token=booking["token"]).json()["start"] == NINE
+    assert house.get(f"/v1/bookings/{taken['id']}", token=taken["token"]).json()["start"] == TEN
