@@ -22,6 +22,7 @@ from syncd.booking.answers import check_answers
 from syncd.booking.clients import Standing, check_client, check_holds
 from syncd.booking.expiry import check_in_time, expire, step
 from syncd.booking.judging import check_answered, duration_of, judge, judge_outside, moving
+from syncd.booking.links import laid_over
 from syncd.booking.making import NOTHING, Said, Wish, enter, new_booking, promise_event, say
 from syncd.booking.permitted import (
     agreed_state,
@@ -185,7 +186,7 @@ def confirm(
     offers.lock_freelancer(session, booking.freelancer_id)
     situation = check_confirm(session, situations, booking, said, now, standing=standing)
     check_answered(looked)
-    say(booking, said)
+    say(booking, laid_over(session, booking, said) if actor == "client" else said)
     booking.verified = looked.verified
     enter(booking, check_confirmable(booking, standing, now), now)
     change(booking, now)
@@ -344,7 +345,7 @@ def amend(session: Session, booking: Booking, actor: Side, now: datetime, said: 
         complete = actor == "client" and booking.state != "held"
         check_answers(booking.consultation.questions, said["answers"], complete=complete)
     if said:
-        say(booking, said)
+        say(booking, laid_over(session, booking, said) if actor == "client" else said)
         change(booking, now)
         note(session, booking, actor, "amend", now, {"changed": sorted(said)})
     return booking

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from syncd.booking.making import Said
 from syncd.errors import ApiError
 from syncd.ids import new_id
 from syncd.store.links import uses_of
-from syncd.store.models import Link
+from syncd.store.models import Booking, Link
 from syncd.store.offers import Offer
 
 LinkState = Literal["open", "used_up", "expired", "revoked"]
@@ -72,6 +73,12 @@ def state_of(link: Link, used: int, now: datetime) -> LinkState:
     if link.expires_at is not None and link.expires_at <= now:
         return "expired"
     return "used_up" if link.uses is not None and used >= link.uses else "open"
+
+
+def laid_over(session: Session, booking: Booking, said: Said) -> Said:
+    """What a client says, with what the link it was booked by says in its metadata: no client changes that."""
+    link = session.get(Link, booking.link_id) if booking.link_id and "metadata" in said else None
+    return {**said, "metadata": {**said["metadata"], **link.extra}} if link else said
 
 
 def make_link(session: Session, offer: Offer, terms: LinkTerms, now: datetime) -> Link:

@@ -271,6 +271,18 @@ def test_a_link_is_expired_from_exactly_its_instant_on(house, make, problem_of):
 # Booking
 
 
+def test_what_a_link_says_in_its_metadata_is_changed_by_no_client_and_by_any_key(house, make, key):
+    link = make(metadata={"order": 7})
+    held = book(house, link, hold_minutes=10).json()
+    path = f"/v1/bookings/{held['id']}"
+    said = {"metadata": {"order": 1, "mine": True}}
+    confirmed = house.post(f"{path}/confirm", said, token=held["token"])
+    assert confirmed.json()["metadata"] == {"order": 7, "mine": True}
+    amended = house.call("PATCH", path, json={"metadata": None}, token=held["token"])
+    assert amended.json()["metadata"] == {"order": 7}
+    assert house.call("PATCH", path, json=said, token=key).json()["metadata"] == said["metadata"]
+
+
 def test_a_link_s_client_books_where_none_is_given_and_its_metadata_lies_over_the_booking_s(house, make):
     link = make(client=GRACE, metadata={"order": 7, "source": "link"})
     wish = {"start": NINE, "metadata": {"order": 1, "mine": True}}
