@@ -51,8 +51,8 @@ def database_path(config: Config) -> Path:
 
 
 def open_locks(config: Config) -> ProcessLocks:
-    """The process locks of the configured database. Raises ConfigError for one that isn't SQLite."""
-    return ProcessLocks(Path(f"{database_path(config)}.lock"))
+    """The process locks of the configured database, by whatever links it is reached. Raises ConfigError: not SQLite."""
+    return ProcessLocks(Path(f"{database_path(config).resolve()}.lock"))
 
 
 def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:

@@ -288,6 +288,19 @@ def test_a_backup_of_an_earlier_version_is_brought_up_to_date(shell):
     assert shell("slots", "ada/intro").code == 0
 
 
+def test_a_database_is_locked_by_whatever_link_it_is_reached(shell):
+    assert shell("slots", "ada/intro").code == 0
+    (shell.folder / "link.db").symlink_to("syncd.db")
+    process = shell.start("run")
+    try:
+        assert any('"ready"' in line for line in process.stderr)
+        shell.environment["SYNCD_DAEMON__DATABASE"] = "sqlite:///link.db"
+        shell.fails(75, "another `syncd run` has this database open", "run")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+
 def test_a_database_behind_a_link_is_replaced_where_it_is(shell, inside, coming, tmp_path_factory):
     home = inside()
     booking = home.book(coming(9))
