@@ -69,6 +69,11 @@ _PARAMETERS = {
     "limit": "how many at most",
     "Idempotency-Key": "the same key and body get the same answer for 24 hours; 1 to 255 printable characters",
 }
+_SHAPES: dict[str, Json] = {
+    "Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    "If-Match": {"pattern": r'^((W/)?"?\d{1,9}"?|\*)$'},
+    **{name: {"minLength": len("2026-11-24")} for name in ("start", "end", "at")},
+}
 _EXAMPLE_OF = {"handle": "ada", "slug": "intro", "booking_id": "bkg_2b8f1c0d9e7a6543", "name": "default"}
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
@@ -146,6 +151,7 @@ def _describe_parameters(operation: Json) -> None:
         if len(some) == 1:
             del schema["anyOf"]
             schema.update(some[0])
+        schema.update(_SHAPES.get(name, {}))
         schema.pop("title", None)
         schema.pop("description", None)
         if parameter["in"] == "path" and name in _EXAMPLE_OF:

@@ -348,3 +348,9 @@ def test_a_cursor_that_no_list_of_calendars_gave_is_refused(grace, key, problem_
     cursor = base64.urlsafe_b64encode(f"calendars\n{place}".encode()).rstrip(b"=").decode()
     answer = grace.get(f"{GRACE}/calendars", token=key, params={"cursor": cursor})
     assert problem_of(answer, 422, "invalid-request")["errors"][0]["pointer"] == "query:cursor"
+
+
+def test_an_address_may_be_as_long_as_the_document_says(grace, key, problem_of):
+    room = "https://meet.example/" + "r" * 979
+    assert change(grace, f"{GRACE}/consultations/debugging", {"location": room}, key).json()["location"] == room
+    problem_of(change(grace, f"{GRACE}/consultations/debugging", {"location": room + "r"}, key), 422, "invalid-request")

@@ -80,6 +80,7 @@ def _depth(value: object) -> int:
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 ZoneName = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)]
+LongLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), AfterValidator(_one_line)]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(printable)]
 Metadata = Annotated[dict[Line, Any], Field(max_length=50), AfterValidator(_metadata)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_email)]

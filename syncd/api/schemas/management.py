@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from syncd import config
-from syncd.api.schemas.common import Body, Email, Line, Text, ZoneName
+from syncd.api.schemas.common import Body, Email, Line, LongLine, Text, ZoneName
 from syncd.config import fields as f
 from syncd.config.models import Invite
 from syncd.store.keys import Scope
@@ -41,7 +41,7 @@ Handle = Annotated[f.Handle, StringConstraints(max_length=63), _WORDS]
 Slug = Annotated[f.Slug, StringConstraints(max_length=63), _WORDS]
 Name = Annotated[f.Name, StringConstraints(max_length=63), _WORDS]
 Identifier = Annotated[f.Identifier, _looks("^[a-z][a-z0-9_]{0,62}$")]
-CalendarName = Annotated[Line, StringConstraints(max_length=1000)]
+CalendarName = LongLine
 BlockedClient = Annotated[f.BlockedClient, StringConstraints(max_length=254)]
 Ranges = Annotated[list[Annotated[str, StringConstraints(max_length=40)]], Field(max_length=48)]
 
@@ -172,6 +172,7 @@ class Price(Body):
 class Question(config.Question):
     """What a client is asked when booking."""
 
+    id: Identifier
     label: Line
 
 
@@ -197,7 +198,7 @@ class ConsultationSettings(Body):
     confirmation: Literal["automatic", "key", "freelancer"] = _left_out()
     approve_within_minutes: PositiveMinutes = _left_out()
     hold_max_minutes: PositiveMinutes = _left_out()
-    location: Annotated[Line, StringConstraints(max_length=1000)] = _left_out()
+    location: LongLine = _left_out()
     price: Price | None = _left_out()
     questions: Annotated[list[Question], Field(max_length=50)] = _left_out()
     documents: Annotated[list[Identifier], Field(max_length=20)] = _left_out()
