@@ -8,7 +8,6 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from availability import ZoneError, zones
 from syncd.api.credentials import Caller, KeyHolder, key_holder, presented
 from syncd.api.pages import cursor_of, page_answer, place_in
 from syncd.api.schemas.booking_list import BookingList, BookingQuery
@@ -17,7 +16,7 @@ from syncd.api.views import booking_json
 from syncd.booking.states import State
 from syncd.errors import ApiError
 from syncd.instants import is_date
-from syncd.questions import day_of, parse_instant, wrong
+from syncd.questions import check_zone, day_of, parse_instant, wrong
 from syncd.services import Services
 from syncd.store.bookings import Wanted, list_bookings
 from syncd.store.models import Freelancer
@@ -52,7 +51,7 @@ def _reader(session: Session, credential: str) -> KeyHolder:
 
 def _wanted(session: Session, holder: KeyHolder, asked: BookingQuery, now: datetime) -> Wanted:
     own = session.get(Freelancer, holder.freelancer_id) if holder.freelancer_id else None
-    tz = _zone(asked.time_zone or (own.tz if own else "UTC"))
+    tz = check_zone(asked.time_zone or (own.tz if own else "UTC"))
     start_at, end_at = _bound(asked.start, "start", tz), _bound(asked.end, "end", tz)
     if start_at and end_at and end_at < start_at:
         raise wrong("end", "must not be before start")
@@ -67,14 +66,6 @@ def _wanted(session: Session, holder: KeyHolder, asked: BookingQuery, now: datet
         client=asked.client,
         updated_since=parse_instant(asked.updated_since, "updated_since") if asked.updated_since else None,
     )
-
-
-def _zone(tz: str) -> str:
-    try:
-        zones.load(tz)
-    except ZoneError as error:
-        raise wrong("time_zone", str(error)) from None
-    return tz
 
 
 def _bound(text: str | None, name: str, tz: str) -> datetime | None:

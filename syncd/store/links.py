@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, not_, select
 from sqlalchemy.orm import Session
 
+from syncd.store.lives import is_over
 from syncd.store.models import Booking, Link
 from syncd.store.pages import Page, Place, page_of
 
@@ -20,11 +21,9 @@ def links_of(session: Session, consultation_id: str, *, limit: int, after: Place
 
 def uses_of(session: Session, link_ids: Collection[str], now: datetime) -> dict[str, int]:
     """How often each of these links is used: its bookings that are neither declined nor expired, swept or not."""
-    waits = Booking.state.in_(("held", "pending"))
-    stands = or_(~waits, Booking.overdue_at.is_(None), Booking.overdue_at > now)
     counted = (
         select(Booking.link_id, func.count())
-        .where(Booking.link_id.in_(link_ids), Booking.state.not_in(("expired", "declined")), stands)
+        .where(Booking.link_id.in_(link_ids), Booking.state.not_in(("expired", "declined")), not_(is_over(now)))
         .group_by(Booking.link_id)
     )
     found = {link_id: count for link_id, count in session.execute(counted) if link_id is not None}
