@@ -154,10 +154,16 @@ class Daemon:
         except ConfigError as error:
             log.error("the configuration file was not taken over", reason=str(error))
             return
-        self._services.config = config
+        before, self._services.config = self._services.config, config
+        try:
+            apply_declared(self._services)
+        except BaseException:
+            self._services.config = before
+            raise
         self._services.situations.stale_after = timedelta(seconds=config.daemon.stale_after)
         self._runner.use(open_workshop(self._services, self._locks, self._stop.is_set))
-        apply_declared(self._services)
+        if fixed := _fixed_at_start(before, config):
+            log.warning("changed in the file, and in force after a restart only", keys=fixed)
         log.info("configuration read again")
 
     def _safely(self, job: Callable[[], None]) -> None:
@@ -166,6 +172,13 @@ class Daemon:
             job()
         except Exception as error:
             log.error("a scheduled job failed", job=getattr(job, "__name__", "?"), exc_info=error)
+
+
+def _fixed_at_start(before: Config, after: Config) -> list[str]:
+    """The keys that differ and that a running daemon can't take over."""
+    keys_of = {"daemon": ("database", "secret_key_file"), "server": ("host", "port")}
+    tables = [(table, getattr(before, table), getattr(after, table)) for table in keys_of]
+    return [f"{table}.{k}" for table, old, new in tables for k in keys_of[table] if getattr(old, k) != getattr(new, k)]
 
 
 def run_daemon(services: Services, locks: ProcessLocks, config_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
 from sqlalchemy.orm import Session
 
 from syncd.booking.aftermath import complete_overdue
@@ -19,6 +20,8 @@ from syncd.instants import rfc3339
 from syncd.services import Services
 from syncd.store import lives, offers
 from syncd.store.models import Booking
+
+log = structlog.get_logger("syncd.booking")
 
 BY_TIME = "time"
 """Who did it, in a booking's history, where nobody did."""
@@ -66,10 +69,19 @@ def _expire(session: Session, booking: Booking, now: datetime) -> None:
 
 
 def sweep(services: Services) -> int:
-    """Do for every freelancer what time alone has decided; returns how many bookings changed."""
+    """Do for every freelancer what time alone has decided; returns how many bookings changed.
+
+    What fails for one keeps nobody else's from being done.
+    """
     with services.store.read() as session:
         freelancer_ids = lives.overdue_freelancers(session, services.clock())
-    return sum(_sweep_one(services, freelancer_id) for freelancer_id in freelancer_ids)
+    changed = 0
+    for freelancer_id in freelancer_ids:
+        try:
+            changed += _sweep_one(services, freelancer_id)
+        except Exception as error:
+            log.error("a sweep failed", freelancer=freelancer_id, exc_info=error)
+    return changed
 
 
 def _sweep_one(services: Services, freelancer_id: str) -> int:

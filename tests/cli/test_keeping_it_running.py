@@ -96,6 +96,10 @@ def test_a_bad_file_at_sighup_changes_nothing_and_says_so_and_a_good_one_counts(
         assert "nonsense" in next(line for line in process.stderr if "not taken over" in line)
         _read_again(shell, process, manager, later + good)
         assert requests.get(late, timeout=30).status_code != 404
+        text = (shell.folder / "config.toml").read_text(encoding="utf-8")
+        (shell.folder / "config.toml").write_text(text.replace("port = 0", "port = 1"), encoding="utf-8")
+        process.send_signal(signal.SIGHUP)
+        assert "server.port" in next(line for line in process.stderr if "after a restart only" in line)
 
 
 def test_passes_that_overlap_pull_every_calendar_once_and_none_fails(shell, work, radicale, event):
