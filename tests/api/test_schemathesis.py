@@ -79,6 +79,7 @@ CLIENT = {"name": "Grace Hopper", "email": "grace@example.com"}
 FREE = "2026-11-24T10:00:00+00:00"
 BEGUN = "2026-11-22T12:50:00+00:00"
 LONGEST_URL = 65_535
+OURS = {"authorization", "host", "connection", "content-length", "transfer-encoding", "expect", "upgrade"}
 HEADERS_OF_ALL = {"content-length", "content-type", "date", "server", "cache-control"}
 CHECKS = [
     status_code_conformance,
@@ -158,7 +159,7 @@ class World:
         token = {"key": self.key, "nothing": ""}.get(credential)
         if token is None:
             token = self.token_of(case.operation, (case.path_parameters or {}).get("booking_id"))
-        case.headers = {n: v for n, v in (case.headers or {}).items() if n.lower() != "authorization"}
+        case.headers = {n: v for n, v in (case.headers or {}).items() if n.lower() not in OURS}
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = case.call(base_url=self.house.url, session=self.house.http, headers=headers)
         if len(answer.request.url) > LONGEST_URL:
