@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -15,6 +16,8 @@ from availability import Reason
 from syncd.api.answers import Answer
 from syncd.booking.reasons import reasons_json, slots_json, visible_reasons
 from syncd.errors import PROBLEM_TYPES, ApiError, BookingError, ProblemType, SyncdError, problem_type
+
+log = structlog.get_logger("syncd.api")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -94,7 +97,7 @@ def api_problem(error: ApiError) -> Answer:
 async def on_api_error(request: Request, error: Exception) -> Response:
     """FastAPI's handler for ApiError."""
     assert isinstance(error, ApiError)
-    return api_problem(error).response(request)
+    return _told(request, error.problem, error, api_problem(error))
 
 
 async def on_syncd_error(request: Request, error: Exception) -> Response:
@@ -103,7 +106,16 @@ async def on_syncd_error(request: Request, error: Exception) -> Response:
     if isinstance(error, BookingError):
         return booking_problem(error, tz="UTC", duration_minutes=0, trusted=False).response(request)
     kind = problem_type(error) or PROBLEM_TYPES["store-unavailable"]
-    return problem(kind, kind.title, retry_after=5).response(request)
+    return _told(request, kind, error, problem(kind, kind.title, retry_after=5))
+
+
+def _told(request: Request, kind: ProblemType, error: Exception, answer: Answer) -> Response:
+    """The answer; one that blames the store leaves a line in the log, since it says nothing of the cause itself."""
+    if kind.code == "store-unavailable":
+        log.error(
+            "the store can't be used", error=str(error), path=request.url.path, request=request.scope["request_id"]
+        )
+    return answer.response(request)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

@@ -27,27 +27,22 @@ def list_keys(session: Session) -> Sequence[ApiKey]:
 
 
 def kept_answer(session: Session, scope: str, now: datetime) -> IdempotentAnswer | None:
-    """What was answered to the same request within 24 hours; an older answer makes room."""
-    kept = session.get(IdempotentAnswer, scope)
-    if kept is not None and kept.expires_at <= now:
-        session.delete(kept)
-        session.flush()
-        return None
-    return kept
+    """What was answered to the same request within 24 hours; an older answer counts for nothing. Changes nothing."""
+    alive = select(IdempotentAnswer).where(IdempotentAnswer.scope == scope, IdempotentAnswer.expires_at > now)
+    return session.scalars(alive).one_or_none()
 
 
 def keep_answer(session: Session, scope: str, body_hash: str, status: int, sealed: bytes, now: datetime) -> None:
-    """Keep an answer in the transaction that made it true; `kept_answer` was asked in it before."""
-    session.add(
-        IdempotentAnswer(
-            scope=scope,
-            body_hash=body_hash,
-            status=status,
-            answer=sealed,
-            created_at=now,
-            expires_at=now + KEEP_ANSWERS,
-        )
+    """Keep an answer in the transaction that made it true, in the place of one whose time is up."""
+    kept = IdempotentAnswer(
+        scope=scope,
+        body_hash=body_hash,
+        status=status,
+        answer=sealed,
+        created_at=now,
+        expires_at=now + KEEP_ANSWERS,
     )
+    session.merge(kept)
 
 
 def drop_expired_answers(session: Session, now: datetime) -> None:

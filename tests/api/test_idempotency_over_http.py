@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+import structlog
+from sqlalchemy import func, select
+
+from syncd.api.answers import Answer
+from syncd.api.idempotency import Sent, perform, replay
+from syncd.store.models import IdempotentAnswer
+
 NINE, TEN = "2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z"
 PATH = "/v1/ada/intro/bookings"
 
@@ -82,6 +90,29 @@ def test_a_key_is_forgotten_after_a_day(house, problem_of):
     house.clock.forward(minutes=2)
     house.pull()
     assert _again(house, PATH, house.wish("2026-11-30T10:00:00Z")).status_code == 201
+
+
+def test_an_answer_whose_time_is_up_is_no_longer_read_and_stays_until_another_takes_its_place(house):
+    sent = Sent("POST", PATH, "", "k-1", b"{}")
+    kept = lambda: Answer.of(200, {"at": house.clock().isoformat()}, {})
+    perform(house.services, sent, lambda session: kept(), lambda error: pytest.fail(str(error)))
+    first = replay(house.services, sent)
+    house.clock.forward(hours=24)
+    with house.services.store.write() as session:  # who reads doesn't wait for who writes
+        assert replay(house.services, sent) is None
+        assert session.scalar(select(func.count()).select_from(IdempotentAnswer)) == 1
+    perform(house.services, sent, lambda session: kept(), lambda error: pytest.fail(str(error)))
+    assert replay(house.services, sent) not in (None, first)
+
+
+def test_a_store_that_can_not_be_used_is_named_in_the_log(house, problem_of):
+    with house.services.store.write() as session:
+        session.connection().exec_driver_sql("ALTER TABLE idempotent_answers RENAME TO elsewhere")
+    with structlog.testing.capture_logs() as lines:
+        problem_of(_again(house, PATH, house.wish(NINE)), 503, "store-unavailable")
+    (line,) = [line for line in lines if line["event"] == "the store can't be used"]
+    assert "idempotent_answers" in line["error"]
+    assert line["path"] == PATH
 
 
 def test_the_same_request_twice_at_once_books_once(house):
