@@ -41,11 +41,11 @@ def _report(error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     from providers.errors import ProviderError
+    from syncd.cli.show import sentence
     from syncd.errors import ApiError, SyncdError, exit_code
-    from syncd.log import scrub
 
     if isinstance(error, (ProviderError, SyncdError, ApiError)):
-        print(f"syncd: {scrub(str(error))}", file=sys.stderr)  # noqa: T201 - this is the place
+        print(f"syncd: {sentence(error)}", file=sys.stderr)  # noqa: T201 - this is the place
         return _WRONG_USAGE if isinstance(error, ApiError) and error.code == "invalid-request" else exit_code(error)
     if isinstance(error, OSError):
         print(f"syncd: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - a full disk, a closed pipe

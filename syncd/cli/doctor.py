@@ -52,7 +52,7 @@ def _looked_at(config_path: Path) -> Iterator[Finding]:
 def _mistakes(config_path: Path, error: ConfigError) -> Iterator[Finding]:
     where = error.file or config_path
     if not error.mistakes:
-        yield mend(_FILE, scrub(str(error)), "`syncd init` writes a file that fits")
+        yield mend(_FILE, str(error), "`syncd init` writes a file that fits")
     for mistake in error.mistakes:
         yield mend(_FILE, f"{where}: {mistake}", "correct it there; config.example.toml explains every key")
 

@@ -28,10 +28,10 @@ from syncd.cli import connecting
 from syncd.cli.asking import Asker, Question, yes_or_no
 from syncd.cli.first_config import First, config_text, hours_text, read_hours, words_of
 from syncd.cli.presets import Preset
-from syncd.cli.show import print_json, say
+from syncd.cli.show import print_json, say, sentence
 from syncd.config import Config, fields, load_config
 from syncd.errors import ApiError, StoreError
-from syncd.log import configure_logging, scrub
+from syncd.log import configure_logging
 from syncd.store.access import Access
 from syncd.sync import connect as connection
 from syncd.sync.connect import Found, Known, Wanted
@@ -197,7 +197,7 @@ def _ask_account(asker: Asker, wish: InitWish) -> _Account | None:
         except (ApiError, ProviderError) as error:
             if not asker.is_talking:
                 raise
-            asker.say(f"  {scrub(str(error))}")
+            asker.say(f"  {sentence(error)}")
         again = Question("Once more? With n the calendar is left for later", "--preset", yes_or_no, "y")
         if not asker.ask(again):
             return None

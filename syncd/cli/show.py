@@ -55,6 +55,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def sentence(error: Exception) -> str:
+    """What an error says to a person, without secrets that others wrote into it.
+
+    Our own sentences hold none, but examples and names of keys that look like some.
+    """
+    from syncd.errors import ApiError, ConfigError
+    from syncd.log import scrub
+
+    return str(error) if isinstance(error, (ConfigError, ApiError)) else scrub(str(error))
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things, as one writes it: 1 event, 2 events."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

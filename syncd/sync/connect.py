@@ -23,6 +23,7 @@ from syncd.config import Config
 from syncd.config.fields import Name
 from syncd.errors import ApiError, invalid
 from syncd.ids import new_id
+from syncd.log import scrub
 from syncd.secrets import Vault
 from syncd.store import bookings, probes, pulls
 from syncd.store.access import Access, renew_access
@@ -121,7 +122,7 @@ def opened_account(open_provider: OpenProvider, kind: str, connection: Connectio
     try:
         provider = open_provider(kind, connection)
     except ValueError as error:
-        raise invalid("/url", str(error)) from None
+        raise invalid("/url", scrub(str(error))) from None
     try:
         yield provider
     finally:

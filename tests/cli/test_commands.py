@@ -57,6 +57,30 @@ def test_a_configuration_that_cant_be_used_is_78_with_file_and_key(shell):
     shell.fails(78, "NOT_SET_1", "status")
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("[freelancers.eve]\nname = 'Eve'\nemail = 'nope'", 'must be an e-mail address such as "ada@example.org"'),
+        ("[freelancers.ada.accounts.home]\nprovider = 'caldav'\npassword = 'hunter2'", 'did you mean "password_env"?'),
+        (
+            "[freelancers.ada.accounts.home]\nprovider = 'caldav'\nurl = 'https://ada:hunter2@x.example'",
+            "must be an address without user name and password: those have keys of their own",
+        ),
+    ],
+)
+def test_what_looks_like_a_secret_in_our_own_sentences_stays_and_a_secret_is_not_shown(shell, more, told):
+    shell.configure(more)
+    done = shell("status")
+    assert done.code == 78
+    assert told in done.err
+    assert "***" not in done.err
+    assert told in shell("doctor").out
+    assert "hunter2" not in done.err + shell("doctor").out
+    if "nope" in more:
+        shell.configure()
+        shell.fails(2, told, "freelancer", "add", "bob", "--name", "Bob", "--time-zone", "UTC", "--email", "nope")
+
+
 def test_help_takes_less_than_ten_times_what_the_interpreter_takes():
     def cpu(*arguments: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
