@@ -13,6 +13,7 @@ from availability.slots import (
     nearest,
     open_periods,
     open_slots,
+    open_time,
     valid_until,
     whole_second,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "nearest",
     "open_periods",
     "open_slots",
+    "open_time",
     "valid_until",
     "whole_second",
 ]

@@ -21,7 +21,7 @@ from availability import intervals, zones
 from availability.busy import Busy
 from availability.intervals import Spans
 from availability.rules import BookingRules
-from availability.schedule import Openings, Schedule
+from availability.schedule import Schedule
 from availability.zones import DAY
 
 Code = Literal[
@@ -122,6 +122,23 @@ def open_periods(situation: Situation, duration: int, window: Window) -> list[tu
     return [(first, last + duration) for first, last in periods]
 
 
+def open_time(situation: Situation, duration: int) -> Spans:
+    """The time that all slots of `open_slots` take together, without listing them; raises as `open_slots` does."""
+    _check_offered(situation, duration)
+    low, high = situation.rules.booking_window(situation.now)
+    if low >= high or _offers_nothing(situation):
+        return intervals.EMPTY
+    free = intervals.subtract(Spans((low,), (high,)), _taken(situation, duration))
+    starts, ends = list[int](), list[int]()
+    for run in _runs(situation, duration, low // DAY * DAY, -(high // -DAY) * DAY):
+        for first, stop in intervals.clip(free, run.start, run.stop).pairs():
+            kept = run[-((run.start - first) // run.step) : -((run.start - stop) // run.step)]
+            meet = run.step <= duration
+            starts += kept[:1] if meet else kept
+            ends += [start + duration for start in (kept[-1:] if meet else kept)]
+    return intervals.union(starts, ends)
+
+
 def first_slot(situation: Situation, duration: int, window: Window) -> int | None:
     """The first start in the window that can be booked now, None if there is none; raises as `open_slots` does."""
     _check_offered(situation, duration)
@@ -186,8 +203,7 @@ def _check_offered(situation: Situation, duration: int) -> None:
 
 def _starts(situation: Situation, duration: int, low: int, high: int) -> list[int]:
     """All starts in `[low, high)`, whatever the booking window says."""
-    rules = situation.rules
-    if low >= high or situation.stale or not rules.active or _limits_of_nought(rules):
+    if low >= high or _offers_nothing(situation):
         return []
     found = _grid(situation, duration, low // DAY * DAY, -(high // -DAY) * DAY)
     at, stop = bisect_left(found, low), bisect_left(found, high)
@@ -199,40 +215,46 @@ def _starts(situation: Situation, duration: int, low: int, high: int) -> list[in
     return starts + found[at:stop]
 
 
+def _offers_nothing(situation: Situation) -> bool:
+    rules = situation.rules
+    nought = 0 in (rules.daily_limit, rules.weekly_limit, rules.freelancer_daily_limit, rules.freelancer_weekly_limit)
+    return bool(situation.stale) or not rules.active or nought
+
+
 def _grid(situation: Situation, duration: int, low: int, high: int) -> list[int]:
     """The starts that set hours and outside busy time allow, at least those in `[low, high)`.
 
     Both seldom change while claims and the time do, so this is kept with the busy time.
     """
     schedule, rules = situation.schedule, situation.rules
-    before, after, increment = rules.buffer_before, duration + rules.buffer_after, rules.increment
     return situation.busy.recall(
-        (schedule, increment, duration, before, after, low, high),
-        lambda: _lay_out(
-            schedule.openings((low, high + duration)),
-            situation.busy.room(before, after),
-            duration,
-            increment,
-            (low, high),
-        ),
+        (schedule, rules.increment, duration, rules.buffer_before, rules.buffer_after, low, high),
+        lambda: _lay_out(situation, duration, low, high),
     )
 
 
-def _lay_out(hours: Openings, room: Spans, duration: int, increment: int, window: Window) -> list[int]:
-    starts, ends = room
-    count, met = len(starts), 0
+def _lay_out(situation: Situation, duration: int, low: int, high: int) -> list[int]:
     found: list[int] = []
+    for run in _runs(situation, duration, low, high):
+        found += run
+    return found if situation.schedule.openings((low, high + duration)).plain else sorted(set(found))
+
+
+def _runs(situation: Situation, duration: int, low: int, high: int) -> Iterator[range]:
+    """As `_grid`, in runs of starts that follow each other; those of hours that overlap may overlap."""
+    rules, hours = situation.rules, situation.schedule.openings((low, high + duration))
+    starts, ends = situation.busy.room(rules.buffer_before, duration + rules.buffer_after)
+    count, met, increment = len(starts), 0, rules.increment
     for opened, closed, reach in zip(hours.opens, hours.closes, hours.reach, strict=True):
-        if closed <= window[0] or opened >= window[1]:
+        if closed <= low or opened >= high:
             continue
         stop = closed if closed + duration <= reach else reach - duration + 1
         met = at = bisect_right(ends, opened, met)
         while at < count and (first := starts[at]) < stop:
             end = ends[at]
             first = first + (opened - first) % increment if first > opened else opened
-            found += range(first, end if end < stop else stop, increment)
+            yield range(first, end if end < stop else stop, increment)
             at += 1
-    return found if hours.plain else sorted(set(found))
 
 
 def _first(situation: Situation, duration: int, low: int, high: int) -> int | None:
@@ -264,10 +286,6 @@ def _taken_by(claim: Claim, rules: BookingRules, duration: int) -> tuple[int, in
     ahead = rules.buffer_after if rules.buffer_after > claim.buffer_before else claim.buffer_before
     behind = rules.buffer_before if rules.buffer_before > claim.buffer_after else claim.buffer_after
     return claim.start - duration - ahead + 1, claim.end + behind
-
-
-def _limits_of_nought(rules: BookingRules) -> bool:
-    return 0 in (rules.daily_limit, rules.weekly_limit, rules.freelancer_daily_limit, rules.freelancer_weekly_limit)
 
 
 def _unlimited(rules: BookingRules) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
@@ -24,7 +24,7 @@ from syncd.errors import AvailabilityUnknown
 from syncd.feed_json import render_days, render_periods
 from syncd.instants import local, rfc3339
 from syncd.situation import Circumstances, Situations
-from syncd.store.models import Booking
+from syncd.store.models import Booking, Freelancer
 from syncd.store.offers import Offer
 from syncd.sync.staleness import Trust
 
@@ -90,15 +90,26 @@ class Feed:
     def _recall(
         self, session: Session, offer: Offer, now: datetime, asked: object, make: Callable[[Circumstances], FeedAnswer]
     ) -> FeedAnswer:
+        def made() -> FeedAnswer:
+            circumstances = self._situations.load(session, offer, now)
+            answer = make(circumstances)
+            return replace(answer, expires_at=now) if circumstances.is_degraded else answer
+
+        key = (offer.consultation.id, asked, *self.version_of(offer.freelancer, offer.pulled_at))
+        return self.recall(key, now, made)
+
+    def version_of(self, freelancer: Freelancer, pulled_at: datetime | None) -> tuple[object, ...]:
+        """What an answer about a freelancer rests on besides the time; `pulled_at` is the latest pull of theirs."""
         # A pull that changes no slot still changes how fresh they are, and so does another `stale_after`.
-        version = offer.freelancer.availability_version, offer.pulled_at, self._situations.stale_after
-        key = (offer.freelancer.id, version, offer.consultation.id, asked)
+        return freelancer.id, freelancer.availability_version, pulled_at, self._situations.stale_after
+
+    def recall(self, key: tuple[object, ...], now: datetime, make: Callable[[], FeedAnswer]) -> FeedAnswer:
+        """What is kept under a key, unless it has expired; else what `make` makes, kept as long as it says."""
         kept = self._kept.get(key)
         if kept is not None and now < kept.expires_at:
             return kept
-        circumstances = self._situations.load(session, offer, now)
-        answer = make(circumstances)
-        if not circumstances.is_degraded:
+        answer = make()
+        if now < answer.expires_at:
             self._keep(key, answer)
         return answer
 

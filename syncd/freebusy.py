@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from availability import Situation, intervals, open_slots
+from availability import Situation, first_slot, intervals, open_time, valid_until
 from availability.intervals import Spans
 from providers.ical_publish import FbType, Listed, Period
 from syncd.booking.describe import describe
@@ -35,23 +35,45 @@ class Told:
 
 def span_of(now: datetime, consultations: Iterable[Consultation]) -> tuple[datetime, datetime]:
     """The whole UTC days from today to where the last of these consultations may end that can be booked now."""
-    lengths = [timedelta(minutes=c.horizon_minutes + max(c.durations_minutes)) for c in consultations]
     today = datetime(now.year, now.month, now.day, tzinfo=UTC)
-    return today, today + -((today - now - max(lengths, default=timedelta())) // _DAY) * _DAY
+    return today, today + -((today - now - _reach(consultations)) // _DAY) * _DAY
+
+
+def _reach(consultations: Iterable[Consultation]) -> timedelta:
+    lengths = [timedelta(minutes=c.horizon_minutes + max(c.durations_minutes)) for c in consultations]
+    return max(lengths, default=timedelta())
 
 
 def told_to_all(public: Sequence[Circumstances], span: tuple[datetime, datetime]) -> Told:
     """When none of the public consultations can be booked, for whatever reason."""
     window = Spans((_seconds(span[0]),), (_seconds(span[1]),))
-    offered = intervals.of(_offered(circumstances.situation for circumstances in public))
-    return Told(*span, tuple(_periods(intervals.subtract(window, offered), "BUSY-UNAVAILABLE")))
+    situations = [circumstances.situation for circumstances in public]
+    offered = [open_time(situation, duration) for situation in situations for duration in situation.rules.durations]
+    together = intervals.union(*([at for spans in offered for at in spans[side]] for side in (0, 1)))
+    return Told(*span, tuple(_periods(intervals.subtract(window, together), "BUSY-UNAVAILABLE")))
 
 
-def _offered(situations: Iterable[Situation]) -> Iterator[tuple[int, int]]:
-    for situation in situations:
-        low, high = situation.rules.booking_window(situation.now)
-        for duration in situation.rules.durations:
-            yield from ((start, start + duration) for start in open_slots(situation, duration, (low, high)))
+def told_until(public: Sequence[Circumstances], consultations: Iterable[Consultation], now: datetime) -> datetime:
+    """The last instant at which what is told to all is right for sure, within the day; `now` if that isn't known."""
+    if any(circumstances.is_degraded for circumstances in public):
+        return now
+    consultations = list(consultations)
+    today, end = span_of(now, consultations)
+    instants = [today + _DAY, end - _reach(consultations)]
+    for circumstances in public:
+        instants += [circumstances.changes_at] if circumstances.changes_at else []
+        instants += [_EPOCH + timedelta(seconds=second - 1) for second in _changes(circumstances.situation)]
+    return min(instants)
+
+
+def _changes(situation: Situation) -> Iterator[int]:
+    """The seconds at which a first slot comes too near, or another comes near enough within a day."""
+    low, high = situation.rules.booking_window(situation.now)
+    for duration in situation.rules.durations:
+        first = first_slot(situation, duration, (low, high))
+        leaves = valid_until(situation, duration, (first, first + 1)) if first is not None else None
+        enters = valid_until(situation, duration, (high, high + 86_400))
+        yield from (second for second in (leaves, enters) if second is not None)
 
 
 def told_to_key(taken: Taken, span: tuple[datetime, datetime]) -> Told:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from providers.ical_publish import write_free_busy, write_list
 from syncd import freebusy
 from syncd.api.answers import etag_of, unless_known
-from syncd.api.credentials import Visitor, key_holder, presented, visitor_of
+from syncd.api.credentials import key_holder, presented, visitor_of
 from syncd.api.profile import visible_freelancer
 from syncd.api.schemas.common import Problem
 from syncd.errors import ApiError, AvailabilityUnknown
+from syncd.feed import FeedAnswer
 from syncd.freebusy import Told
 from syncd.management.freelancers import find_freelancer
 from syncd.secrets import FEED_TOKEN_PREFIX
@@ -36,30 +37,44 @@ _CALENDAR: dict[int | str, dict[str, object]] = {
 def get_freebusy(request: Request, handle: str) -> Response:
     """When the freelancer can't be booked: to the public no more than the feed tells, to a key merged busy time."""
     services: Services = request.app.state.services
-    now = services.clock()
     with services.store.read() as session:
-        visitor = visitor_of(session, services.vault, presented(request), now)
+        visitor = visitor_of(session, services.vault, presented(request), services.clock())
         person = visible_freelancer(session, visitor, handle)
-        told = _told(services, session, visitor, person)
-    body = write_free_busy(f"freebusy-{handle}", (told.start_at, told.end_at), now, told.periods)
-    # When it was written is no part of what it says.
-    etag = f"W/{etag_of(repr(told).encode())}"
-    return _calendar(request, body, etag, private=bool(presented(request)))
+        tell = _to_key if visitor.is_trusted(person.id) else _to_all
+        answer = tell(services, session, person)
+    return _calendar(request, answer.body, answer.etag, private=bool(presented(request)))
 
 
-def _told(services: Services, session: Session, visitor: Visitor, person: Freelancer) -> Told:
-    now, offered = services.clock(), offers.offers_by(session, person.id)
-    if visitor.is_trusted(person.id):
-        span = freebusy.span_of(now, [offer.consultation for offer in offered])
-        taken = services.situations.taken(session, person, now, span[1])
-        if not taken.is_known:
-            raise AvailabilityUnknown(retry_after=60)
-        return freebusy.told_to_key(taken, span)
-    public = [offer for offer in offered if offer.consultation.visibility == "public"]
-    found = [services.situations.load(session, offer, now) for offer in public]
-    if any(circumstances.situation.stale for circumstances in found):
+def _to_key(services: Services, session: Session, person: Freelancer) -> FeedAnswer:
+    now = services.clock()
+    span = freebusy.span_of(now, [offer.consultation for offer in offers.offers_by(session, person.id)])
+    taken = services.situations.taken(session, person, now, span[1])
+    if not taken.is_known:
         raise AvailabilityUnknown(retry_after=60)
-    return freebusy.told_to_all(found, freebusy.span_of(now, [offer.consultation for offer in public]))
+    return _written(person, freebusy.told_to_key(taken, span), now, now)
+
+
+def _to_all(services: Services, session: Session, person: Freelancer) -> FeedAnswer:
+    """What the public is told, kept as the feed is: reckoning it takes a while, and anyone may ask."""
+    now = services.clock()
+    public = [o for o in offers.offers_by(session, person.id) if o.consultation.visibility == "public"]
+
+    def make() -> FeedAnswer:
+        consultations = [offer.consultation for offer in public]
+        found = [services.situations.load(session, offer, now) for offer in public]
+        if any(circumstances.situation.stale for circumstances in found):
+            raise AvailabilityUnknown(retry_after=60)
+        told = freebusy.told_to_all(found, freebusy.span_of(now, consultations))
+        return _written(person, told, now, freebusy.told_until(found, consultations, now))
+
+    pulled_at = public[0].pulled_at if public else None
+    return services.feed.recall(("freebusy", *services.feed.version_of(person, pulled_at)), now, make)
+
+
+def _written(person: Freelancer, told: Told, now: datetime, expires_at: datetime) -> FeedAnswer:
+    body = write_free_busy(f"freebusy-{person.handle}", (told.start_at, told.end_at), now, told.periods)
+    # When it was written is no part of what it says.
+    return FeedAnswer(body, f"W/{etag_of(repr(told).encode())}", (), expires_at)
 
 
 @router.get("/v1/{handle}/bookings.ics", operation_id="get_bookings_feed", response_class=Response, responses=_CALENDAR)

@@ -8,6 +8,8 @@ import pytest
 from icalendar import Calendar
 
 from availability import intervals
+from syncd import freebusy
+from syncd.feed import Feed
 from syncd.management.freelancers import find_freelancer
 from syncd.store.models import Booking, Consultation
 
@@ -122,6 +124,34 @@ def test_it_is_sent_again_only_when_it_changes(house):
     assert house.get("/v1/ada/freebusy.ics", headers=known).status_code == 304
     house.book("2026-11-24T14:00:00+00:00", "ada/daily")
     assert house.get("/v1/ada/freebusy.ics", headers=known).status_code == 200
+
+
+def test_what_the_public_is_told_is_reckoned_once_until_it_changes(house, monkeypatch):
+    reckoned = []
+    reckon = freebusy.told_to_all
+    monkeypatch.setattr(freebusy, "told_to_all", lambda *asked: reckoned.append(asked) or reckon(*asked))
+    first = free_busy(house)
+    house.clock.forward(minutes=5)
+    assert free_busy(house) == first
+    assert len(reckoned) == 1
+    house.busy("2026-11-24T09:00+00:00", "2026-11-24T12:00+00:00")
+    house.pull()
+    assert free_busy(house) != first
+    assert len(reckoned) == 2
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 15, 20, 45, 90, 600, 1439, 1440])
+def test_what_is_kept_for_the_public_is_what_would_be_told_now(house, minutes):
+    """A slot that has come too near, one that has come near enough, and a new day all change it."""
+    house.clock.set("2026-11-23T08:50:00+00:00")
+    house.pull()
+    only(house, "intro", "daily", "far")
+    house.services.situations.stale_after = timedelta(days=3)
+    free_busy(house)
+    house.clock.forward(minutes=minutes)
+    kept = free_busy(house)
+    house.services.feed = Feed(house.services.situations)
+    assert free_busy(house) == kept
 
 
 # Free and busy, for a key

@@ -23,9 +23,11 @@ from availability import (
     Situation,
     explain,
     first_slot,
+    intervals,
     nearest,
     open_periods,
     open_slots,
+    open_time,
     valid_until,
     whole_second,
 )
@@ -221,6 +223,13 @@ def test_expanded_periods_are_exactly_the_slots(case: Case):
     starts = [start for low, high in periods for start in range(low, high - case.duration + 1, increment)]
     assert sorted(starts) == open_slots(case.engine, case.duration, case.window)
     assert periods == sorted(periods)
+
+
+@settings(QUICK, max_examples=120)
+@given(cases())
+def test_open_time_is_what_all_slots_take_together(case: Case):
+    every = open_slots(case.engine, case.duration, case.engine.rules.booking_window(case.engine.now))
+    assert open_time(case.engine, case.duration) == intervals.of((start, start + case.duration) for start in every)
 
 
 @settings(QUICK, max_examples=100)
