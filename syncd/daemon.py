@@ -24,7 +24,7 @@ import uvicorn
 from providers.errors import GrantRevoked
 from syncd.booking.expiry import sweep
 from syncd.config import Config, later_keys, load_config
-from syncd.errors import ConfigError, Mistake, SyncdError
+from syncd.errors import ConfigError, Mistake, StoreError, SyncdError
 from syncd.jobs.account import WorkReport, Workshop
 from syncd.jobs.due import Order
 from syncd.jobs.embedded import Runner, work_through
@@ -51,8 +51,19 @@ def database_path(config: Config) -> Path:
 
 
 def open_locks(config: Config) -> ProcessLocks:
-    """The process locks of the configured database, by whatever links it is reached. Raises ConfigError: not SQLite."""
-    return ProcessLocks(Path(f"{database_path(config).resolve()}.lock"))
+    """The process locks of the configured database, by whatever links it is reached.
+
+    Raises ConfigError where it isn't SQLite or has no folder, StoreError where nothing can be written beside it.
+    """
+    path = database_path(config).resolve()
+    try:
+        return ProcessLocks(Path(f"{path}.lock"))
+    except (FileNotFoundError, NotADirectoryError):
+        expected = f"there is no folder {path.parent} for {path.name}: make it, or name a file elsewhere"
+        raise ConfigError(mistakes=[Mistake("daemon.database", expected)]) from None
+    except OSError as error:
+        where = f"{path}.lock can't be written: {error.strerror}"
+        raise StoreError(f"{where}; syncd must be able to write to {path.parent}, where its database is") from None
 
 
 def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:

@@ -48,6 +48,7 @@ def _report(error: Exception) -> int:
         print(f"syncd: {sentence(error)}", file=sys.stderr)  # noqa: T201 - this is the place
         return _WRONG_USAGE if isinstance(error, ApiError) and error.code == "invalid-request" else exit_code(error)
     if isinstance(error, OSError):
-        print(f"syncd: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - a full disk, a closed pipe
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"syncd: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201 - a full disk, a closed pipe
         return 1
     raise error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 
-from syncd.cli.setup import Opened, opened
+from syncd.cli.setup import opened, prepare
 from syncd.cli.show import console, counted, print_json
-from syncd.doctor import accounts, machine, offers
+from syncd.doctor import looking, machine
 from syncd.doctor.findings import Finding, mend, ok
 from syncd.errors import ConfigError, StoreError
-from syncd.log import scrub
+from syncd.services import utc_now
 
+Take = Callable[[Iterable[Finding]], None]
 _FILE = "configuration"
 _SOMETHING = 1
 _CONFIGURATION = 78
@@ -24,57 +24,48 @@ _MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "mend": ("mend", "bol
 def doctor(config_path: Path, *, as_json: bool) -> int:
     """Look, tell, and return 0 if all is well, 1 if something is to mend, 78 for the configuration."""
     found: list[Finding] = []
-    for finding in _looked_at(config_path):
-        found.append(finding)
-        if not as_json:
-            _show(finding)
+
+    def take(findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            found.append(finding)
+            if not as_json:
+                _show(finding)
+
+    is_usable = _look(config_path, take)
     number = sum(finding.state == "mend" for finding in found)
     if as_json:
         print_json({"ok": not number, "findings": [asdict(finding) for finding in found]})
     else:
         console().print(f"\n{counted(number, 'thing')} to mend." if number else "\nAll is well.", style="bold")
-    is_unusable = found[0].state == "mend" and found[0].check == _FILE
-    return _CONFIGURATION if is_unusable else _SOMETHING if number else 0
+    return _CONFIGURATION if not is_usable else _SOMETHING if number else 0
 
 
-def _looked_at(config_path: Path) -> Iterator[Finding]:
-    """Everything, one after the other; with a mistake in the configuration there is nothing else to look at."""
+def _look(config_path: Path, take: Take) -> bool:
+    """Look at everything, as far as it can be opened; returns whether the configuration can be used."""
+    try:
+        config = prepare(config_path, quiet=True)
+    except ConfigError as error:
+        take(_mistakes(config_path, error))
+        take(machine.zones())
+        return False
+    take([ok(_FILE, f"{config_path} has no mistakes")])
     try:
         with opened(config_path) as installation:
-            yield ok(_FILE, f"{config_path} has no mistakes")
-            yield from _examined(installation)
-    except ConfigError as error:
-        yield from _mistakes(config_path, error)
-    except StoreError as error:
-        yield mend("database", scrub(str(error)), "`syncd restore FILE` puts a backup back, if it is damaged")
+            runs = installation.locks.daemon_runs()
+            take(looking.examined(installation.services, _patience, daemon_runs=runs))
+        return True
+    except (ConfigError, StoreError, OSError) as error:
+        is_usable = not isinstance(error, ConfigError)
+        take(_mistakes(config_path, error) if isinstance(error, ConfigError) else [looking.fault("database", error)])
+    take(looking.unopened(config, utc_now()))
+    return is_usable
 
 
 def _mistakes(config_path: Path, error: ConfigError) -> Iterator[Finding]:
-    where = error.file or config_path
     if not error.mistakes:
         yield mend(_FILE, str(error), "`syncd init` writes a file that fits")
     for mistake in error.mistakes:
-        yield mend(_FILE, f"{where}: {mistake}", "correct it there; config.example.toml explains every key")
-
-
-def _examined(installation: Opened) -> Iterator[Finding]:
-    services = installation.services
-    config, now = services.config, services.clock()
-    stale_after = timedelta(seconds=config.daemon.stale_after)
-    with services.store.read() as session:
-        yield from machine.database(session, config)
-        yield from machine.secret_key(session, services.vault)
-        waiting = accounts.to_ask(session, services.vault)
-    with _patience(len(waiting)):  # and no transaction: it takes a while
-        asked = accounts.ask(waiting, services.open_provider, services.clock)
-    yield from machine.zones()
-    yield from machine.clock(machine.hosts([(one.host, one.drift) for one in asked]))
-    yield from (finding for one in asked for finding in accounts.judged(one))
-    with services.store.read() as session:
-        yield from machine.daemon(session, config, now, runs=installation.locks.daemon_runs())
-        yield from accounts.known(session, stale_after, now)
-        yield from offers.examined(session, services.situations, now)
-    yield from machine.settings(config)
+        yield looking.mistaken(str(error.file or config_path), mistake)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _MEGABYTE = 1024 * 1024
 
 
 def database(session: Session, config: Config) -> Iterator[Finding]:
-    """The database: sound, on a disk with room, read by its owner alone."""
+    """The database: sound, and read by its owner alone."""
     broken = [row for row in session.scalars(text("PRAGMA integrity_check")) if row != "ok"]
     schema = session.scalar(text("SELECT version_num FROM alembic_version"))
     path = Path(database_file(config) or "")
@@ -40,17 +40,21 @@ def database(session: Session, config: Config) -> Iterator[Finding]:
         return
     size = path.stat().st_size
     yield ok("database", f"{path} is sound, {max(1, size // _MEGABYTE)} MB, schema {schema}")
-    yield from _room(path, size)
     for file in (path, path.with_name(f"{path.name}-wal")):
         if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
             what = f"other users of this machine can read {file} (mode {mode:o}), which holds clients' addresses"
             yield note("database", what, f"chmod 600 {file}")
 
 
-def _room(path: Path, size: int) -> Iterator[Finding]:
+def room(config: Config) -> Iterator[Finding]:
+    """Room on the disk for what is to be booked; nothing, where the database has no folder. Raises OSError."""
+    path = Path(database_file(config) or "")
+    if not path.parent.is_dir():
+        return
+    size = path.stat().st_size if path.exists() else 0
     free = shutil.disk_usage(path.parent).free
     if free < max(_FULL, size):
-        what = f"only {free // _MEGABYTE} MB are free on its disk"
+        what = f"only {free // _MEGABYTE} MB are free on the disk of {path}"
         yield mend("database", what, "make room: without it nothing can be booked, and no backup be made")
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size > _SWOLLEN:

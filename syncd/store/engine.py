@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import resources
@@ -15,7 +16,7 @@ from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from syncd.errors import StoreError
+from syncd.errors import ConfigError, Mistake, StoreError
 from syncd.store.models import TRIGGERS
 
 _PRAGMAS = ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON", "synchronous=FULL")
@@ -94,14 +95,47 @@ def _faults() -> Iterator[None]:
         raise
     except DBAPIError as error:
         # SQLAlchemy's text quotes the statement's parameters, which may hold a client's address.
-        msg = f"the database failed: {type(error.orig).__name__}: {error.orig}"
-        raise StoreError(msg) from None
+        raise StoreError(_in_words(error.orig)) from None
+
+
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: "its disk is full: make room there",
+    sqlite3.SQLITE_IOERR: "its file can't be read or written: its disk may be full or failing, `syncd doctor` looks",
+    sqlite3.SQLITE_READONLY: "its file can't be written: is its disk read-only, or does it belong to another user?",
+    sqlite3.SQLITE_CANTOPEN: "its file can't be opened: may this user read and write it, and make files beside it?",
+    sqlite3.SQLITE_BUSY: "another process keeps it locked: try again in a while",
+    sqlite3.SQLITE_CORRUPT: "its file is damaged: `syncd restore FILE` puts a backup back",
+}
+
+
+def _in_words(fault: BaseException | None) -> str:
+    """What a fault of the database means to whoever runs it."""
+    meaning = _MEANINGS.get(_code(fault))
+    return f"the database failed: {meaning} ({fault})" if meaning else f"the database failed: {fault}"
+
+
+def _code(fault: BaseException | None) -> int:
+    """SQLite's primary result code, 0 for another database's faults."""
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF
+
+
+@contextmanager
+def _opening(engine: Engine) -> Iterator[None]:
+    """What isn't a database is for a person to mend. Raises ConfigError, StoreError."""
+    try:
+        with _faults():
+            yield
+    except StoreError as error:
+        if _code(getattr(error.__context__, "orig", None)) != sqlite3.SQLITE_NOTADB:
+            raise
+        wrong = f"{engine.url.database} is no SQLite database: name another file, or `syncd restore FILE` puts a backup"
+        raise ConfigError(mistakes=[Mistake("daemon.database", f"{wrong} back")]) from None
 
 
 def open_store(url: str) -> Store:
-    """Open (or make) the database at `url`, brought to the newest schema. Raises StoreError."""
+    """Open (or make) the database at `url`, brought to the newest schema. Raises ConfigError, StoreError."""
     engine = make_engine(url)
-    with _faults():
+    with _opening(engine):
         upgrade(engine)
         _assert_guard(engine)
     return Store(engine)
@@ -155,7 +189,7 @@ def has_data(url: str) -> bool:
     """Whether the database was made before: then its secret key must exist too."""
     engine = make_engine(url)
     try:
-        with _faults():
+        with _opening(engine):
             return inspect(engine).has_table("alembic_version")
     finally:
         engine.dispose()

@@ -273,3 +273,53 @@ def test_files_that_others_may_read_are_worth_knowing(shell):
     assert any("chmod 600" in f["next_step"] for f in shell("doctor", "--json").json["findings"])
     (shell.folder / "syncd.db").chmod(0o600)
     assert not any("chmod 600" in f["next_step"] for f in shell("doctor", "--json").json["findings"])
+
+
+def _small(tmp_path, words):
+    """A configuration whose database lies where it is said to."""
+    made = f"[daemon]\ndatabase = 'sqlite:///{words}'\n[freelancers.ada]\nname = 'Ada'\ntime_zone = 'UTC'\n"
+    (tmp_path / "config.toml").write_text(made + "email = 'ada@example.org'\n", encoding="utf-8")
+
+
+def test_a_database_without_a_folder_is_78_and_the_rest_is_told_all_the_same(shell):
+    _small(shell.folder, "nodir/x.db")
+    shell.fails(78, f"daemon.database: there is no folder {shell.folder}/nodir for x.db", "status")
+    done = shell("doctor", "--json")
+    assert done.code == 78
+    assert [check for check, _ in _findings(done)] == ["database"]
+    assert {finding["check"] for finding in done.json["findings"]} >= {"configuration", "zones", "mail"}
+
+
+def test_what_is_no_database_is_78_and_told_as_such(shell):
+    (shell.folder / "syncd.db").write_bytes(b"this is no database at all" * 100)
+    shell.fails(78, "syncd.db is no SQLite database", "status")
+    done = shell("doctor", "--json")
+    assert (done.code, _findings(done)[0][0]) == (78, "database")
+    assert "zones" in {finding["check"] for finding in done.json["findings"]}
+
+
+def test_a_lock_that_cant_be_written_is_told_with_file_and_next_step(shell):
+    (shell.folder / "syncd.db.lock").mkdir()  # as on a read-only disk, whoever looks
+    shell.fails(75, "syncd.db.lock can't be written", "status")
+    done = shell("doctor", "--json")
+    (wrong,) = [
+        finding for finding in done.json["findings"] if finding["state"] == "mend" and "lock" in finding["what"]
+    ]
+    assert (done.code, wrong["check"]) == (1, "database")
+    assert "can be written" in wrong["next_step"]
+
+
+def test_without_its_key_a_database_is_looked_at_all_the_same(shell):
+    assert shell("status").code == 0
+    (shell.folder / "secret.key").unlink()
+    done = shell("doctor", "--json")
+    (wrong,) = [finding for finding in done.json["findings"] if finding["state"] == "mend"]
+    assert (done.code, wrong["check"]) == (78, "secret key")
+    assert "put back the key file" in wrong["next_step"]
+    assert {finding["check"] for finding in done.json["findings"] if finding["state"] == "ok"} >= {"database", "offers"}
+
+
+def test_a_password_variable_that_isnt_set_is_told_with_how_to_set_it(shell):
+    shell.configure("[freelancers.ada.accounts.home]\nprovider = 'ics'\npassword_env = 'NOT_SET_1'")
+    (step,) = [f["next_step"] for f in shell("doctor", "--json").json["findings"] if "NOT_SET_1" in f["what"]]
+    assert "export NOT_SET_1=" in step

@@ -313,9 +313,9 @@ def test_a_database_fault_says_what_failed_and_nothing_of_what_was_bound(house):
     assert "grace" not in str(fault.value)
 
 
-def test_what_is_no_database_is_a_store_error(tmp_path):
+def test_what_is_no_database_is_a_config_error_that_names_the_file(tmp_path):
     (tmp_path / "syncd.db").write_bytes(b"this is no database at all" * 100)
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(ConfigError, match=r"daemon.database: .*/syncd.db is no SQLite database"):
         open_store(f"sqlite:///{tmp_path}/syncd.db")
 
 
