@@ -21,6 +21,7 @@ from syncd.booking.expiry import check_in_time, step
 from syncd.booking.extension import check_extendable
 from syncd.booking.facts import facts_of
 from syncd.booking.policy import Actor, Facts
+from syncd.booking.states import next_state
 from syncd.errors import ApiError, BookingError, WrongState, problem_type
 from syncd.instants import rfc3339
 from syncd.store.models import Booking
@@ -203,7 +204,8 @@ def _absent(booking: Booking, person: Person, absent: Actor, now: datetime) -> _
 
 def _complete(booking: Booking, person: Person, now: datetime) -> _Effect:
     check_in_time(booking, now)
-    return _told(booking, "completed", known.with_completion(booking, person.side, now))
+    facts = known.with_completion(booking, person.side, now)
+    return _told(booking, next_state(booking.state, "complete"), facts)
 
 
 def _documents(booking: Booking, person: Person, now: datetime) -> _Effect:

@@ -19,6 +19,7 @@ from syncd.booking import facts as known
 from syncd.booking import policy
 from syncd.booking.policy import Actor, Facts
 from syncd.booking.recording import change, note
+from syncd.booking.states import next_state
 from syncd.errors import WrongState
 from syncd.instants import rfc3339
 from syncd.store.models import Booking
@@ -49,9 +50,11 @@ def report_no_show(
 
 
 def complete(session: Session, booking: Booking, by: Actor, now: datetime) -> Booking:
-    """It took place; by the client after waiving documents it is approved as well."""
+    """It took place; by the client after waiving documents it is approved as well. A no-show that was reported stays
+    one, with the word against it."""
     facts = known.with_completion(booking, by, now)
-    booking.state = "completed"
+    booking.state = next_state(booking.state, "complete")
+    booking.completed_by = sorted(facts.completed_by)
     if facts.approved and booking.approved_at is None:
         booking.approved_at = now
     return _written(session, booking, facts, by, "complete", {"approved": facts.approved})

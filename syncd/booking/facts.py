@@ -33,6 +33,7 @@ def facts_of(booking: Booking, now: datetime) -> Facts:
         now=now,
         arrivals=tuple(Arrival(a["who"], datetime.fromisoformat(a["joined_at"]), a["by"]) for a in booking.attendance),
         absences=tuple(Absence(report["absent"], report["by"]) for report in booking.reports),
+        completed_by=frozenset(booking.completed_by),
         documents=tuple(
             Document(d["name"], _instant(d["delivered_at"]), _instant(d["waived_at"])) for d in booking.documents
         ),
@@ -81,17 +82,20 @@ def with_absence(booking: Booking, absent: Actor, by: Actor, now: datetime) -> F
 def with_completion(booking: Booking, by: Actor, now: datetime) -> Facts:
     """The facts once a side says that it took place: from the start on, since it may end early. Raises WrongState.
 
-    The client's word after waiving documents is approval as well, also on a booking that is completed already.
+    Each side says so once, unless it has reported that a side was absent. The client's word after waiving documents is
+    approval as well, also where the client has said before that it took place.
     """
     next_state(booking.state, "complete")
     _not_final(booking, now)
     facts = facts_of(booking, now)
     if now < facts.start:
         raise _wrong(booking, "the consultation has not begun")
+    if any(absence.by == by for absence in facts.absences):
+        raise _wrong(booking, f"the {by} has reported a no-show already")
     approves = by == "client" and policy.has_waived(facts) and not facts.approved
-    if booking.state == "completed" and not approves:
-        raise _wrong(booking, "the booking is completed already")
-    return replace(facts, approved=facts.approved or approves)
+    if by in facts.completed_by and not approves:
+        raise _wrong(booking, f"the {by} has said so already")
+    return replace(facts, completed_by=facts.completed_by | {by}, approved=facts.approved or approves)
 
 
 def with_delivery(booking: Booking, names: Collection[str], delivered_at: datetime, now: datetime) -> Facts:

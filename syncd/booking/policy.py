@@ -14,8 +14,9 @@ Where the contract leaves a choice:
   row where nothing hangs on it, it is kept beside the row. Either way only a person can make the outcome final.
 - `on_request` is a word for the marketplace: who asks, and with which note, is its business.
 - Two sides that each report the other absent contradict each other, as do a report of absence and a time of joining
-  that is no absence, and two reporters of whom only one says that someone was in time. All is kept, what was reported
-  decides the row, and `final` stays false until a person decides.
+  that is no absence, one side's report of absence and the other's word that it took place, and two reporters of whom
+  only one says that someone was in time. A side that takes its own word back contradicts nobody. All is kept, what was
+  reported decides the row, and `final` stays false until a person decides.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class Facts:
     now: datetime
     arrivals: tuple[Arrival, ...] = ()
     absences: tuple[Absence, ...] = ()
+    completed_by: frozenset[Actor] = frozenset()
     documents: tuple[Document, ...] = ()
     approved: bool = False
     disputed: bool = False
@@ -136,8 +138,9 @@ def is_in_time(facts: Facts, who: Actor) -> bool:
 
 
 def contradicts(facts: Facts) -> bool:
-    """Whether what was told of a side can't all be true."""
-    return any(_contradicts(facts, who) for who in SIDES)
+    """Whether what the sides told can't all be true."""
+    disagreed = any(facts.completed_by - {absence.by} for absence in facts.absences)
+    return disagreed or any(_contradicts(facts, who) for who in SIDES)
 
 
 def _contradicts(facts: Facts, who: Actor) -> bool:

@@ -35,6 +35,7 @@ TRANSITIONS: dict[tuple[str, Action], State] = {
     ("completed", "attendance"): "completed",
     ("completed", "documents"): "completed",
     ("completed", "dispute"): "completed",
+    ("no_show", "complete"): "no_show",
     ("no_show", "no_show"): "no_show",
     ("no_show", "attendance"): "no_show",
     ("no_show", "documents"): "no_show",

@@ -303,6 +303,7 @@ class Booking(Base):
     attendance: Mapped[list[Any]] = mapped_column(default=list)  # [{"who", "joined_at", "by"}]
     reports: Mapped[list[Any]] = mapped_column(default=list)  # no-shows: [{"absent", "by", "note", "at"}]
     documents: Mapped[list[Any]] = mapped_column(default=list)  # [{"name", "delivered_at", "waived_at"}]
+    completed_by: Mapped[list[Any]] = mapped_column(default=list)  # the sides that said that it took place
     approved_at: Mapped[datetime | None]  # when the client said that nothing more is owed, having waived documents
     dispute: Mapped[dict[str, Any] | None]  # {"text", "at"}
     hold_expires_at: Mapped[datetime | None]

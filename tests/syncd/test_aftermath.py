@@ -158,7 +158,8 @@ def test_it_is_completed_from_its_start_on_and_once(story: Story) -> None:
     booking = story.at(story.start).completed("client")
     assert (booking.state, booking.revision, booking.updated_at) == ("completed", 2, story.start)
     with pytest.raises(WrongState, match="already"):
-        story.completed()
+        story.completed("client")
+    assert story.completed("freelancer").completed_by == ["client", "freelancer"]
 
 
 def test_what_is_completed_may_still_turn_out_a_no_show(story: Story) -> None:
@@ -253,6 +254,45 @@ def test_two_sides_that_blame_each_other_are_both_kept_and_never_final(story: St
     booking = story.at(story.due + 99 * HOUR).swept()
     assert (booking.outcome["reason"], booking.outcome["final"]) == ("both_absent", False)
     assert not is_final(booking, story.house.now)
+
+
+SAYS_IT_TOOK_PLACE = lambda side: lambda story: story.completed(side)
+REPORTS = lambda side, absent: lambda story: story.absent(absent, by=side)
+
+
+@pytest.mark.parametrize("absent", ["client", "freelancer"])
+@pytest.mark.parametrize("side", ["client", "freelancer"])
+@pytest.mark.parametrize("first", ["complete", "no_show"])
+def test_one_side_says_it_took_place_and_the_other_that_someone_was_absent(
+    story: Story, first: str, side: str, absent: str
+) -> None:
+    other = {"client": "freelancer", "freelancer": "client"}[side]
+    words = [SAYS_IT_TOOK_PLACE(side), REPORTS(other, absent)]
+    story.at(story.end)
+    for say in words if first == "complete" else reversed(words):
+        say(story)
+    booking = story.at(story.due + 99 * HOUR).swept()
+    assert (booking.state, len(booking.reports), booking.completed_by) == ("no_show", 1, [side])
+    assert (booking.outcome["reason"], booking.outcome["final"]) == (f"{absent}_absent", False)
+    assert not is_final(booking, story.house.now)
+    assert aftermath.effective_outcome(story.decided(refund="none"))["final"]
+
+
+@pytest.mark.parametrize("side", ["client", "freelancer"])
+def test_a_side_takes_its_own_word_back_once(story: Story, side: str) -> None:
+    other = {"client": "freelancer", "freelancer": "client"}[side]
+    story.at(story.end).completed(side)
+    story.absent(other, by=side)
+    with pytest.raises(WrongState, match="reported a no-show already"):
+        story.completed(side)
+    assert story.at(story.due).swept().outcome["final"]
+
+
+def test_whoever_agreed_that_it_took_place_is_contradicted_by_a_later_report(story: Story) -> None:
+    story.at(story.end).completed("client")
+    story.completed("freelancer")
+    story.absent("freelancer", by="client")
+    assert not story.at(story.due).swept().outcome["final"]
 
 
 def test_who_reports_both_absent_contradicts_nobody(story: Story) -> None:

@@ -371,6 +371,10 @@ CONTRADICTIONS = [
         _facts(arrivals=(*_joined(client=EXACTLY), Arrival("client", START + PROMPT, "client"))),
         "completed_documents_missed",
     ),
+    (_facts(absences=(F_ABSENT,), completed_by=frozenset({"freelancer"})), "freelancer_absent"),
+    (_facts(absences=(C_ABSENT,), completed_by=frozenset({"client"})), "client_absent"),
+    (_facts(absences=(C_ABSENT,), completed_by=frozenset({"client", "freelancer"})), "client_absent"),
+    (_facts(absences=(F_ABSENT, Absence("client", "client")), completed_by=frozenset({"freelancer"})), "both_absent"),
 ]
 
 
@@ -390,6 +394,9 @@ def test_reports_that_contradict_each_other_are_never_final(facts: Facts, reason
         _facts(absences=(F_ABSENT, Absence("freelancer", "freelancer"))),
         _facts(arrivals=(*_joined(client=HOUR), Arrival("client", START + EXACTLY, "client"))),
         _facts(arrivals=_joined(HOUR, -HOUR)),
+        _facts(completed_by=frozenset({"client", "freelancer"})),
+        _facts(absences=(C_ABSENT,), completed_by=frozenset({"freelancer"})),
+        _facts(absences=(F_ABSENT,), completed_by=frozenset({"client"})),
     ],
 )
 def test_reports_that_can_all_be_true_do_not_contradict(facts: Facts) -> None:

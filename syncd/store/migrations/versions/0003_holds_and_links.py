@@ -58,6 +58,7 @@ def _of_bookings() -> list[sa.Column[object]]:
         sa.Column("attendance", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("reports", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("documents", sa.JSON(), nullable=False, server_default="[]"),
+        sa.Column("completed_by", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("approved_at", Instant(), nullable=True),
         sa.Column("dispute", sa.JSON(), nullable=True),
         sa.Column("held_from", sa.String(), nullable=True),
