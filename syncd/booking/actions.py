@@ -104,6 +104,7 @@ def _turning_points(booking: Booking) -> list[datetime]:
         booking.overdue_at,
         permitted.longest_hold_at(booking) - _SHORTEST_HOLD,
         booking.free_cancellation_until_at,
+        booking.starts_at - known.EARLIEST_ARRIVAL,
         booking.starts_at,
         booking.starts_at + facts.policy.late_after,
         booking.ends_at + timedelta(minutes=LONGEST_EXTENSION),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from syncd.booking import policy
 from syncd.booking.policy import Absence, Actor, Arrival, Document, Facts, PolicySnapshot
@@ -20,6 +20,8 @@ from syncd.errors import WrongState
 from syncd.instants import rfc3339
 from syncd.store.models import Booking
 
+EARLIEST_ARRIVAL = timedelta(hours=1)
+"""How long before the start someone may have joined: who comes earlier hasn't come for that consultation."""
 MOST_ARRIVALS = 50
 """How many times of joining are kept of one booking."""
 
@@ -54,10 +56,13 @@ def is_final(booking: Booking, now: datetime) -> bool:
 
 
 def with_arrival(booking: Booking, who: Actor, joined_at: datetime, by: Actor, now: datetime) -> Facts:
-    """The facts once someone is said to have joined then. Raises WrongState."""
+    """The facts once someone is said to have joined then, at most an hour before the start. Raises WrongState."""
     next_state(booking.state, "attendance")
     _not_final(booking, now)
     facts = facts_of(booking, now)
+    earliest = booking.starts_at - EARLIEST_ARRIVAL
+    if joined_at < earliest:
+        raise _wrong(booking, f"a time of joining can be told from an hour before the start on: {rfc3339(earliest)}")
     if len(facts.arrivals) >= MOST_ARRIVALS:
         raise _wrong(booking, f"{MOST_ARRIVALS} times of joining are kept, and no more")
     return replace(facts, arrivals=(*facts.arrivals, Arrival(who, joined_at, by)))

@@ -135,6 +135,7 @@ TURNS = [
     MADE + minutes(29),
     MADE + minutes(59),
     MADE + timedelta(hours=24),
+    START - minutes(60),
     START - minutes(30),
     START,
     START + minutes(5),

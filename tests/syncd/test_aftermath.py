@@ -139,6 +139,13 @@ def test_whoever_joined_within_five_minutes_is_not_reported_absent(story: Story,
     assert story.absent("freelancer").state == "no_show"
 
 
+def test_nobody_joins_more_than_an_hour_before_the_start(story: Story) -> None:
+    for moment in (story.start - HOUR - TICK, story.end):
+        with pytest.raises(WrongState, match="can be told from an hour before the start on: 2026-11-23T09:00:00Z"):
+            story.at(moment).joined("client", -HOUR - TICK)
+    assert len(story.at(story.start - HOUR).joined("client", -HOUR).attendance) == 1
+
+
 def test_whoever_joined_later_is_reported_absent(story: Story) -> None:
     story.at(story.end).joined("freelancer", 5 * MINUTE + TICK)
     assert _reason(story.absent("freelancer")) == "freelancer_absent"
@@ -239,7 +246,8 @@ def test_nothing_follows_until_it_is_over(story: Story) -> None:
 
 
 def test_whoever_came_for_the_old_time_has_not_come_for_the_new_one(story: Story, at) -> None:
-    story.at(at(8.5)).joined("client", timedelta(minutes=-90))
+    story.at(at(9.5)).joined("client", -30 * MINUTE)
+    story.house.sync()
     story.house.reschedule(story.id, at(12))
     story.start = at(12)
     assert story.now().attendance == []
