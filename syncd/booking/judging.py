@@ -15,7 +15,7 @@ from syncd.errors import AvailabilityUnknown, NotOffered, SlotTaken
 from syncd.store.models import Booking
 from syncd.sync.look import Looked
 
-_ASK_AGAIN = 30.0  # seconds: a server that didn't answer within two is seldom well at once
+_ASK_AGAIN = 5.0  # seconds: by then a server that is only slow has answered, and that counts for who asks again
 
 
 def judge(situation: Situation, duration: int, start_at: datetime) -> None:

@@ -41,7 +41,8 @@ _TRIES = 2  # a pull may be stored while we look
 class Sight:
     """What a look at a calendar goes by: if that is otherwise once the answer is there, the answer isn't stored.
 
-    `is_sure` says that what is stored of its events means what it says; `is_known` that it was pulled not long ago.
+    `is_sure` says that what is stored of its events means what it says; `is_known` that it was pulled not long ago;
+    `read_at` is when all this was read.
     """
 
     target: Target
@@ -51,6 +52,14 @@ class Sight:
     sync_token: str | None = field(repr=False)
     is_sure: bool
     is_known: bool = field(compare=False)
+    read_at: datetime = field(compare=False)
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """Who is asked for what, and what the answer means: all but how far the store has come."""
+        target = self.target
+        owner = (target.account_id, target.freelancer_id)
+        return self.provider, self.connection, owner, target.remote.remote_id, target.tz, target.choices
 
 
 def look_at(services: Services, calendar_id: str, window: Window, until: float) -> Outcome:
@@ -68,8 +77,28 @@ def look_at(services: Services, calendar_id: str, window: Window, until: float) 
         changed = _keep(services, sight, glance, window)
         if changed is not None:
             lacking = _lacking(sight, glance, window)
-            return Outcome(not lacking, changed, lacking)
+            return Outcome(not lacking, changed, lacking, _basis(sight, changed))
     return Outcome(answered=False, reason="it changed here in that moment")
+
+
+def stands(services: Services, calendar_id: str, basis: object) -> bool:
+    """Whether the store still holds what a look left there, or what a pull found that began later. Raises StoreError.
+
+    `basis` is of the look's outcome. Where anything was set otherwise since, or another look or an earlier pull stored
+    something, the answer isn't for this store any more.
+    """
+    with services.store.read() as session:
+        sight = _sight(services, session, calendar_id)
+    if sight is None or not isinstance(basis, Sight):
+        return False
+    is_newer = sight.synced_at is not None and sight.synced_at > basis.read_at
+    return sight == basis or (is_newer and sight.terms == basis.terms)
+
+
+def _basis(sight: Sight, changed: int) -> Sight:
+    """What a look leaves behind: its own correction is none that another made."""
+    corrections = sight.target.corrections + (1 if changed else 0)
+    return replace(sight, target=replace(sight.target, corrections=corrections))
 
 
 def _sight(services: Services, session: Session, calendar_id: str) -> Sight | None:
@@ -82,11 +111,14 @@ def _sight(services: Services, session: Session, calendar_id: str) -> Sight | No
     return Sight(
         target=target_of(calendar, kept),
         provider=calendar.account.provider,
-        connection=connection_of(calendar.account, services.vault),
+        connection=connection_of(
+            calendar.account, services.vault, private_networks=services.config.daemon.allow_private_networks
+        ),
         synced_at=calendar.synced_at,
         sync_token=calendar.sync_token,
         is_sure=bool(calendar.generation and calendar.expanded_until_at and not calendar.full_wanted),
         is_known=trust.is_known and calendar.expanded_until_at is not None,
+        read_at=now,
     )
 
 

@@ -7,7 +7,7 @@ is bookable: what it finds busy goes into the store, where the predicate finds i
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ from providers.model import Window
 from syncd.situation import blocking, unknowns
 from syncd.store import leases, offers
 from syncd.store.models import Consultation
-from syncd.sync.glance import look_at
-from syncd.sync.looker import Look, Outcome, Place
+from syncd.sync.glance import look_at, stands
+from syncd.sync.looker import NOT_IN_TIME, Look, Outcome, Place, Ticket
 
 if TYPE_CHECKING:
     from syncd.services import Services
@@ -28,6 +28,8 @@ log = structlog.get_logger("syncd.sync")
 
 PATIENCE = 1.8
 """Seconds for all accounts together, connecting included: of two, what the store and the answer need is left."""
+SERVERS_PATIENCE = 8.0
+"""Seconds for a server once it is asked, whoever still waits for it: what it says then is for who asks again."""
 _DAY = timedelta(days=1)
 
 
@@ -41,6 +43,7 @@ class Looked:
 
 
 NOT_LOOKED = Looked(verified=False)
+_NOT_ASKED = Outcome(answered=False, reason="it can't be asked now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +107,34 @@ def _midnight(at: datetime) -> datetime:
 
 def _outcomes(services: Services, wanted: list[_Wanted], window: Window, until: float) -> dict[str, Outcome]:
     """Ask all at once and wait for all of them together."""
+    of_use_until = time.monotonic() + SERVERS_PATIENCE
     tickets = {
-        one.id: services.looker.ask(one.place, window, until, _looking_at(services, one.id))
+        one.place: services.looker.ask(one.place, window, until, of_use_until, _looking_at(services, one.id))
         for one in wanted
         if one.place is not None
     }
-    not_asked = Outcome(answered=False, reason="it can't be asked now")
-    return {one.id: tickets[one.id].wait() if one.id in tickets else not_asked for one in wanted}
+    answers = {place.calendar_id: _outcome(services, place, ticket) for place, ticket in tickets.items()}
+    return dict.fromkeys((one.id for one in wanted), _NOT_ASKED) | answers
 
 
 def _looking_at(services: Services, calendar_id: str) -> Look:
-    return lambda window, until: look_at(services, calendar_id, window, until)
+    return lambda window: look_at(services, calendar_id, window, time.monotonic() + SERVERS_PATIENCE)
+
+
+def _outcome(services: Services, place: Place, ticket: Ticket) -> Outcome:
+    outcome = ticket.wait()
+    return outcome if outcome != NOT_IN_TIME else _late(services, place, ticket.window) or outcome
+
+
+def _late(services: Services, place: Place, window: Window) -> Outcome | None:
+    """The answer that a look gave, which began some seconds before this one was asked for and was too late for another.
+
+    So it may miss what came in since, 15 s at most. Yet only where the server is slower than anyone waits: a look that
+    is answered in time is what counts, and an error too. Without this such a server's calendars could never be booked,
+    and what was pulled last, which would have to do if nobody looked, is minutes old.
+    """
+    found = (one for one in services.looker.late(place, window) if stands(services, place.calendar_id, one.basis))
+    return next((replace(one, changed=0) for one in found), None)
 
 
 def _tell(consultation_id: str, outcomes: dict[str, Outcome], seconds: float) -> None:

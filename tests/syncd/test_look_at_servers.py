@@ -1,8 +1,12 @@
-"""The live look at real servers: few requests, shared by many, and no thread that waits for a server that hangs."""
+"""The live look at real servers: few requests, shared by many, and no thread that waits for a server that hangs.
+
+Of a server that is slower than anyone waits, an answer that came too late is for who asks again.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,10 +14,16 @@ import pytest
 from sqlalchemy import select
 
 from providers import open_provider
+from providers.model import Window
+from syncd.booking.judging import check_answered
+from syncd.errors import AvailabilityUnknown, SlotTaken
 from syncd.jobs.due import Order
 from syncd.store.models import Consultation
+from syncd.sync.glance import look_at
 from syncd.sync.look import Looked, look
+from syncd.sync.looker import Looker
 
+CHOSEN = 'blocks = ["Work"]\ntarget = "Work"'
 VERIFIED = Looked(verified=True)
 
 
@@ -52,10 +62,11 @@ class Served:
 def _patience(monkeypatch):
     """A busy machine is no hanging server."""
     monkeypatch.setattr("syncd.sync.look.PATIENCE", 60.0)
+    monkeypatch.setattr("syncd.sync.look.SERVERS_PATIENCE", 60.0)
 
 
 def _served(make_house, gateway, server) -> Served:
-    house = make_house(calendars=(), account='blocks = ["Work"]\ntarget = "Work"')
+    house = make_house(calendars=(), account=CHOSEN)
     return Served(house, gateway, server)
 
 
@@ -151,6 +162,7 @@ def test_many_who_book_at_once_ask_the_server_twice(served, at):
 
 def test_no_thread_goes_on_waiting_for_a_server_that_hangs(served, at, monkeypatch):
     monkeypatch.setattr("syncd.sync.look.PATIENCE", 0.3)
+    monkeypatch.setattr("syncd.sync.look.SERVERS_PATIENCE", 0.6)
     gate = threading.Event()
     served.gateway.rule = lambda _seen: gate.wait() and None
     assert served.look(at(10, 1)) == Looked(verified=False, closing=(served.house.calendar().id,))
@@ -158,3 +170,120 @@ def test_no_thread_goes_on_waiting_for_a_server_that_hangs(served, at, monkeypat
     assert not gate.is_set()
     assert served.house.calendar().next_pull_at <= served.house.now
     gate.set()
+
+
+# Servers that answer too late
+
+
+class Slow(Served):
+    """The same with a server that says nothing before it is let, and nobody who waits long for it."""
+
+    def __init__(self, house, gateway, server) -> None:
+        super().__init__(house, gateway, server)
+        self.gate = threading.Event()
+        self.answer = None
+        house.services.looker = Looker(remembered=3600)
+        gateway.rule = self.hold_back
+
+    def hold_back(self, _seen):
+        self.gate.wait()
+        return self.answer
+
+    def let_answer(self, answer=None) -> None:
+        """Let it answer all that it was asked, by `answer` where it would have said something else."""
+        self.answer = answer
+        self.gate.set()
+        wait_for(lambda: self.house.services.looker._threads == 0)
+        self.answer = None
+        self.gate.clear()
+
+    @property
+    def refused(self) -> Looked:
+        return Looked(verified=False, closing=(self.house.calendar().id,))
+
+
+@pytest.fixture
+def slow(make_house, gateway, radicale, monkeypatch):
+    monkeypatch.setattr("syncd.sync.look.PATIENCE", 0.3)
+    slow = Slow(make_house(calendars=(), account=CHOSEN), gateway, radicale)
+    yield slow
+    slow.let_answer()
+
+
+def test_who_is_refused_for_a_slow_server_is_taken_when_asking_again_after_its_answer(slow, at):
+    assert slow.look(at(10, 1)) == slow.refused
+    with pytest.raises(AvailabilityUnknown) as refusal:
+        check_answered(slow.refused)
+    assert refusal.value.retry_after == 5
+    slow.let_answer()
+    slow.gateway.seen.clear()
+    assert slow.look(at(10, 1)) == VERIFIED
+    assert slow.look(at(11, 1)) == VERIFIED
+    assert not slow.gate.is_set()
+    assert [seen.method for seen in slow.gateway.seen] == ["REPORT"]  # it is asked anew, and that answer awaited
+
+
+def test_what_a_late_answer_tells_is_busy_and_other_times_of_those_days_can_be_booked(slow, at):
+    slow.put("new", at(10, 1))
+    assert slow.look(at(10, 1)) == slow.refused
+    assert slow.house.is_listed(at(10, 1))
+    slow.let_answer()
+    assert not slow.house.is_listed(at(10, 1))
+    with pytest.raises(SlotTaken):
+        slow.house.book(at(10, 1))
+    assert slow.look(at(12, 1)) == VERIFIED
+
+
+def test_a_late_answer_counts_beside_a_pull_that_began_after_it(slow, at):
+    slow.put("new", at(10, 1))
+    assert slow.look(at(10, 1)) == slow.refused
+    slow.let_answer()
+    slow.house.later(seconds=1)
+    slow.gate.set()
+    assert slow.house.sync().pulls
+    slow.gate.clear()
+    assert slow.look(at(12, 1)) == VERIFIED
+
+
+def test_a_late_answer_of_an_account_that_was_changed_since_counts_for_nothing(slow, at):
+    assert slow.look(at(10, 1)) == slow.refused
+    slow.let_answer()
+    slow.house.apply(account=f'{CHOSEN}\ntentative = "free"')
+    assert slow.look(at(10, 1)) == slow.refused
+
+
+def test_a_late_answer_that_was_followed_by_what_another_stored_counts_for_nothing(slow, at):
+    assert slow.look(at(10, 1)) == slow.refused
+    slow.let_answer()
+    slow.put("new", at(10, 1))
+    slow.gate.set()
+    around = Window(at(0, 1), at(0, 2))
+    assert look_at(slow.house.services, slow.house.calendar().id, around, time.monotonic() + 60).changed == 1
+    slow.gate.clear()
+    assert slow.look(at(12, 1)) == slow.refused
+
+
+def test_a_late_answer_about_other_days_counts_for_nothing(slow, at):
+    assert slow.look(at(10, 1)) == slow.refused
+    slow.let_answer()
+    assert slow.look(at(10, 8)) == slow.refused
+
+
+@pytest.mark.parametrize("status", [401, 404, 500, 503])
+def test_a_late_error_counts_for_nothing_and_nor_does_what_was_said_before_it(slow, at, answer, status):
+    assert slow.look(at(10, 1)) == slow.refused
+    slow.let_answer(answer(status))
+    assert slow.look(at(10, 1)) == slow.refused
+    slow.let_answer()
+    assert slow.look(at(10, 1)) == VERIFIED
+    slow.let_answer(answer(status))
+    assert slow.look(at(10, 1)) == slow.refused
+
+
+def test_an_answer_in_time_is_none_for_later_when_the_server_hangs(slow, at, monkeypatch):
+    slow.gate.set()
+    with monkeypatch.context() as patch:
+        patch.setattr("syncd.sync.look.PATIENCE", 60.0)
+        assert slow.look(at(10, 1)) == VERIFIED
+    slow.gate.clear()
+    assert slow.look(at(10, 1)) == slow.refused

@@ -26,6 +26,10 @@ def soon() -> float:
     return time.monotonic() + 60
 
 
+def gone() -> float:
+    return time.monotonic() - 1
+
+
 class Scene:
     """Looks that hang until `gate` opens; what began, and how many are there at once."""
 
@@ -35,7 +39,7 @@ class Scene:
         self._begins = threading.Condition()
 
     def look_at(self, name: str):
-        def look(window, _until):
+        def look(window):
             with self._begins:
                 self.begun.append((name, window))
                 self._begins.notify_all()
@@ -56,9 +60,15 @@ def scene():
     scene.gate.set()
 
 
-def ask(looker, scene, account: str, calendar: str, days: float = 0):
+def ask(looker, scene, account: str, calendar: str, days: float = 0, until: float | None = None):
     name = f"{account}/{calendar}"
-    return looker.ask(Place(account, name), window(days), soon(), scene.look_at(name))
+    return looker.ask(Place(account, name), window(days), until or soon(), soon(), scene.look_at(name))
+
+
+def wait_until_idle(looker) -> None:
+    turn = threading.Event()
+    while looker._threads:
+        turn.wait(0.005)
 
 
 def test_calendars_are_looked_at_side_by_side_but_few_of_one_account(scene):
@@ -97,16 +107,38 @@ def test_those_who_wait_share_a_look_at_all_that_they_ask_about_if_it_is_not_too
     assert spans == [(0, 1), (1, 4), (90, 92)]
 
 
-def test_a_question_that_nobody_waits_for_any_more_is_not_asked(scene):
+def test_a_question_whose_answer_is_of_no_use_any_more_is_not_asked(scene):
     looker = Looker()
     first = ask(looker, scene, "a", "1")
     scene.wait_for(1)
-    late = looker.ask(Place("a", "a/1"), window(), time.monotonic(), scene.look_at("late"))
+    late = looker.ask(Place("a", "a/1"), window(), gone(), gone(), scene.look_at("late"))
     assert not late.wait().answered
     scene.gate.set()
     assert first.wait() == ANSWERED
     assert ask(looker, scene, "a", "1").wait() == ANSWERED
     assert [name for name, _ in scene.begun] == ["a/1", "a/1"]
+
+
+def test_of_many_calendars_at_a_slow_account_all_are_looked_at_though_nobody_waits_so_long(scene):
+    looker = Looker(at_one_account=2)
+    tickets = [ask(looker, scene, "a", calendar, until=gone()) for calendar in "12345"]
+    assert not any(ticket.wait().answered for ticket in tickets)
+    scene.gate.set()
+    scene.wait_for(5)
+    wait_until_idle(looker)
+    assert [looker.late(Place("a", f"a/{calendar}"), window()) for calendar in "12345"] == [[ANSWERED]] * 5
+
+
+def test_an_answer_that_was_too_late_for_someone_is_remembered_for_a_while_for_what_it_covers(scene):
+    scene.gate.set()
+    for remembered, kept in ((3600.0, [ANSWERED]), (0.0, [])):
+        looker = Looker(remembered=remembered)
+        ask(looker, scene, "a", "1", until=gone())
+        ask(looker, scene, "a", "2")
+        wait_until_idle(looker)
+        assert looker.late(Place("a", "a/1"), window()) == kept
+        assert looker.late(Place("a", "a/1"), window(0.5)) == []
+        assert looker.late(Place("a", "a/2"), window()) == []
 
 
 def test_a_process_ends_without_waiting_for_a_look_that_hangs():
@@ -116,8 +148,8 @@ def test_a_process_ends_without_waiting_for_a_look_that_hangs():
         "from providers.model import Window\n"
         "from syncd.sync.looker import Looker, Place\n"
         "begun, now = threading.Event(), datetime.now(UTC)\n"
-        "hang = lambda window, until: begun.set() or threading.Event().wait()\n"
-        "Looker().ask(Place('a', '1'), Window(now, now), time.monotonic() + 1, hang)\n"
+        "hang = lambda window: begun.set() or threading.Event().wait()\n"
+        "Looker().ask(Place('a', '1'), Window(now, now), time.monotonic() + 1, time.monotonic() + 1, hang)\n"
         "begun.wait()\n"
         "print('ended')\n"
     )
@@ -127,9 +159,9 @@ def test_a_process_ends_without_waiting_for_a_look_that_hangs():
 def test_a_look_that_fails_is_no_answer_and_the_next_is_made(scene):
     looker = Looker()
 
-    def fails(_window, _until):
+    def fails(_window):
         raise LookupError
 
-    assert looker.ask(Place("a", "1"), window(), soon(), fails).wait().reason == "a fault of syncd: LookupError"
+    assert looker.ask(Place("a", "1"), window(), soon(), soon(), fails).wait().reason == "a fault of syncd: LookupError"
     scene.gate.set()
     assert ask(looker, scene, "a", "1").wait() == ANSWERED
