@@ -120,6 +120,9 @@ def _print(found: Sequence[Mapping[str, Any]]) -> None:
         return
     columns = ("calendar", "zone", "colour", "used", "state", "pulled")
     print_table(columns, [_row(calendar) for calendar in found])
+    for calendar in found:
+        if calendar["problem"] and (calendar["blocks"] or calendar["target"]):
+            say(f"{calendar['freelancer']}/{calendar['account']}/{calendar['name']}: {calendar['problem']}")
     if declared := sorted({f"{c['freelancer']}.accounts.{c['account']}" for c in found if c["read_only"]}):
         say(f"Changed in the configuration file: freelancers.{', freelancers.'.join(declared)} (blocks, target).")
     if any(not calendar["read_only"] for calendar in found):

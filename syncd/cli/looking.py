@@ -16,7 +16,7 @@ from availability import ZoneError, zones
 from syncd.booking.judging import reasons_against
 from syncd.booking.reasons import reasons_json
 from syncd.cli.setup import opened
-from syncd.cli.show import console, print_json, print_table, say, ways_of
+from syncd.cli.show import console, counted, print_json, print_table, say, ways_of
 from syncd.cli.week import Layers, layers_json, layers_of, picture, rows_of
 from syncd.errors import ApiError, AvailabilityUnknown
 from syncd.feed import FeedQuestion
@@ -173,7 +173,8 @@ def _print_status(found: Mapping[str, Any]) -> None:
         for calendar in account["calendars"]:
             _print_quarantined(calendar)
     owed = found["outbox"]["owed"]
-    say(f"{owed} bookings wait to be written to a calendar." if owed else "Every booking is written to its calendar.")
+    waiting = f"{counted(owed, 'booking')} {'waits' if owed == 1 else 'wait'} to be written to a calendar."
+    say(waiting if owed else "Every booking is written to its calendar.")
 
 
 def _print_quarantined(calendar: Mapping[str, Any]) -> None:
@@ -210,6 +211,7 @@ def _account_row(calendar: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _print_remarks(account: Mapping[str, Any]) -> None:
     remarks = [remark for c in account["calendars"] if c["probe"] for remark in c["probe"].get("remarks", ())]
+    remarks += [f"{c['name']}: {c['problem']}" for c in account["calendars"] if c["problem"]]
     for remark in dict.fromkeys(remarks):
         say(f"  {remark}")
 

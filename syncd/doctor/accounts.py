@@ -26,6 +26,7 @@ from syncd.secrets import Vault
 from syncd.store import pulls
 from syncd.store.access import connection_of
 from syncd.store.models import Account, Calendar
+from syncd.store.overview import reach_of
 from syncd.sync.listing import plan_choice
 from syncd.sync.staleness import trust_of
 
@@ -54,13 +55,16 @@ class Asked:
         return urlsplit(self.connection.url).hostname or self.connection.url
 
 
-def to_ask(session: Session, vault: Vault) -> list[Asked]:
-    """The accounts that are connected, with what opens them; those whose password can't be opened are left out."""
+def to_ask(session: Session, vault: Vault, *, private_networks: bool) -> list[Asked]:
+    """The accounts that are connected, with what opens them; those whose password can't be opened are left out.
+
+    `private_networks` is whether all may be on one.
+    """
     found = []
     for row in session.scalars(select(Account).where(Account.active).order_by(Account.name)):
         handle = row.freelancer.handle
         try:
-            connection = connection_of(row, vault)
+            connection = connection_of(row, vault, private_networks=private_networks)
         except ConfigError:
             continue
         label, said = f"{handle}/{row.name}", (tuple(row.blocks), row.target)
@@ -130,9 +134,9 @@ def known(session: Session, stale_after: timedelta, now: datetime) -> Iterator[F
 
 def _known(session: Session, row: Calendar, stale_after: timedelta, now: datetime) -> Iterator[Finding]:
     label = f"{row.account.freelancer.handle}/{row.account.name}/{row.name}"
-    trust = trust_of(row, row.account, stale_after, now)
+    trust = trust_of(row, row.account, stale_after, now, reach_at=reach_of(row.account.freelancer, now))
     if not trust.is_known:
-        since = f"wasn't pulled since {trust.synced_at:%Y-%m-%d %H:%M} UTC" if trust.synced_at else "was never pulled"
+        since = _since(row, trust.synced_at)
         closes = "slots that it could block are refused" if trust.closes else "slots are offered all the same"
         problem = f" ({scrub(row.problem)})" if row.problem else ""
         yield mend("calendars", f"{label} {since}{problem}: {closes}", "`syncd sync` pulls it now")
@@ -142,3 +146,11 @@ def _known(session: Session, row: Calendar, stale_after: timedelta, now: datetim
     if bad := pulls.quarantined(session, row.id, row.generation):
         what = f"{label}: {len(bad)} of its events can't be understood; what they block is not known"
         yield note("calendars", what, "`syncd status` names them")
+
+
+def _since(row: Calendar, synced_at: datetime | None) -> str:
+    if synced_at is None:
+        return "was never pulled"
+    if row.expanded_until_at is None:
+        return "has to be read in full, since a setting changed what its events mean"
+    return f"wasn't pulled since {synced_at:%Y-%m-%d %H:%M} UTC"

@@ -14,6 +14,18 @@ from syncd.store.models import Account, Calendar, Freelancer
 from syncd.sync.quarantine import advice
 from syncd.sync.staleness import trust_of
 
+_UNREAD = "a setting changed: it has to be read in full, the daemon or `syncd sync` does it"
+
+
+def reach_of(freelancer: Freelancer, now: datetime) -> datetime:
+    """How far ahead busy time has to be known for all that a freelancer offers."""
+    lengths = (
+        c.horizon_minutes + max(c.durations_minutes) + c.buffer_after_minutes
+        for c in freelancer.consultations
+        if c.active and not c.removed
+    )
+    return now + timedelta(minutes=max(lengths, default=0))
+
 
 def overview(session: Session, stale_after: timedelta, now: datetime) -> dict[str, Any]:
     """Everything at a glance, as JSON has it."""
@@ -50,6 +62,7 @@ def calendar_json(
     session: Session, calendar: Calendar, account: Account, stale_after: timedelta, now: datetime
 ) -> dict[str, Any]:
     """A calendar, how far it is known, and what in it isn't understood."""
+    state = trust_of(calendar, account, stale_after, now, reach_at=reach_of(account.freelancer, now)).state
     return {
         "id": calendar.id,
         "name": calendar.name,
@@ -58,9 +71,9 @@ def calendar_json(
         "can_write": calendar.can_write,
         "blocks": calendar.blocks,
         "target": calendar.target,
-        "state": trust_of(calendar, account, stale_after, now).state,
+        "state": state,
         "synced_at": _text(calendar.synced_at),
-        "problem": calendar.problem,
+        "problem": calendar.problem or (_UNREAD if state == "stale" and calendar.expanded_until_at is None else None),
         "held_back": len(calendar.held_back) if calendar.held_back else None,
         "quarantined": [
             {"href": q.remote_id, "uid": q.uid, "start": q.start, "reason": q.reason, "advice": advice(known=q.known)}

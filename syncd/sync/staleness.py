@@ -30,13 +30,16 @@ class Trust:
 def trust_of(
     calendar: Calendar, account: Account, stale_after: timedelta, now: datetime, *, reach_at: datetime | None = None
 ) -> Trust:
-    """Judge one calendar; `reach_at` is how far ahead its busy time has to be known."""
+    """Judge one calendar; `reach_at` is how far ahead its busy time has to be known.
+
+    One that has to be read anew, since a setting changed what its events mean, is known nowhere.
+    """
     closes = account.when_stale == "close"
     if calendar.synced_at is None:
         return Trust(calendar.id, "never_pulled", None, None, closes)
     stale_at = calendar.synced_at + stale_after
     until = calendar.expanded_until_at
-    falls_short = reach_at is not None and (until is None or until < reach_at)
+    falls_short = until is None or (reach_at is not None and until < reach_at)
     if account.state == "needs_reconnect" or now > stale_at or falls_short:
         return Trust(calendar.id, "stale", calendar.synced_at, None, closes)
     state: SyncState = "held_back" if calendar.held_back_at else "fresh"

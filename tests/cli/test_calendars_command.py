@@ -109,3 +109,22 @@ def test_who_makes_a_key_is_told_how_to_get_one_that_manages(shell):
     made = shell("key", "create", "--scope", "manage", "--json").json
     assert "--scope manage" not in shell("key", "create", "--scope", "manage").out
     assert shell("key", "revoke", made["id"], "--json").json["id"] == made["id"]
+
+
+def test_a_calendar_that_has_to_be_read_anew_is_shown_as_stale_with_what_to_do(shell, radicale):
+    radicale.make_calendar("Work")
+    assert shell(*shell.connect(radicale.url, radicale.username), stdin=f"{radicale.password}\n").code == 0
+    assert shell("sync").code == 0
+    assert shell("slots", "ada/intro").code == 0
+    file = shell.folder / "config.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("Europe/London", "Europe/Berlin"), encoding="utf-8")
+    shell.fails(75, "it isn't known what is free", "slots", "ada/intro")
+    (calendar,) = shell("calendars", "--json").json["calendars"]
+    assert (calendar["state"], "read in full" in calendar["problem"]) == ("stale", True)
+    for command in ("status", "accounts", "calendars"):
+        assert "stale" in shell(command).out, command
+        assert "syncd sync" in " ".join(shell(command).out.split()), command
+    assert "has to be read in full" in shell("doctor").out
+    assert shell("sync").code == 0
+    assert shell("calendars", "--json").json["calendars"][0]["state"] == "fresh"
+    assert shell("slots", "ada/intro").code == 0
