@@ -23,7 +23,7 @@ from syncd.booking.clients import Standing, check_client, check_holds
 from syncd.booking.expiry import check_in_time, expire, step
 from syncd.booking.judging import check_answered, duration_of, judge, judge_outside, moving
 from syncd.booking.links import laid_over
-from syncd.booking.making import NOTHING, Said, Wish, enter, new_booking, promise_event, say
+from syncd.booking.making import NOTHING, Said, Wish, approval_wait, enter, new_booking, promise_event, say
 from syncd.booking.permitted import (
     agreed_state,
     check_answerable,
@@ -313,10 +313,20 @@ def _move(session: Session, booking: Booking, start_at: datetime, now: datetime)
     booking.attendance = []  # whoever came for the old time hasn't come for the new one
     booking.buffer_before_minutes = booking.consultation.buffer_before_minutes
     booking.buffer_after_minutes = booking.consultation.buffer_after_minutes
-    asked_at = lives.asked_at(session, booking.id) if booking.state == "pending" else None
-    enter(booking, step(booking, "reschedule", now), now, asked_at=asked_at)
+    wait_until = _waits_until(session, booking) if booking.state == "pending" else None
+    enter(booking, step(booking, "reschedule", now), now, wait_until=wait_until)
     booking.sequence += 1
     change_event(booking, now)
+
+
+def _waits_until(session: Session, booking: Booking) -> datetime:
+    """Until when a pending booking waits wherever it is moved: as its consultation has it now, and no less than before.
+
+    The start, which also ends a wait, isn't looked at.
+    """
+    asked_at = lives.asked_at(session, booking.id) or booking.created_at
+    until = asked_at + approval_wait(booking)
+    return max(until, booking.overdue_at or until)
 
 
 def cancel(session: Session, booking: Booking, actor: Side, reason: str | None, now: datetime) -> Booking:

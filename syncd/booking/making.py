@@ -126,24 +126,29 @@ def enter(
     now: datetime,
     *,
     hold_until: datetime | None = None,
-    asked_at: datetime | None = None,
+    wait_until: datetime | None = None,
 ) -> None:
     """Put a booking into a state, and say when time alone ends that.
 
-    A hold lasts until `hold_until`; a wait for approval as long after `asked_at` (default: now) as the consultation
-    says, and never beyond the start; a confirmed one until nobody has reported in time.
+    A hold lasts until `hold_until`; a wait for approval until `wait_until` (default: as long from now as the
+    consultation says), and never beyond the start; a confirmed one until nobody has reported in time.
     """
     booking.state = state
     if state == "held":
         booking.hold_expires_at = booking.overdue_at = hold_until
     elif state == "pending":
-        wait = timedelta(minutes=booking.consultation.approve_within_minutes)
-        booking.hold_expires_at, booking.overdue_at = None, min((asked_at or now) + wait, booking.starts_at)
+        until = wait_until or now + approval_wait(booking)
+        booking.hold_expires_at, booking.overdue_at = None, min(until, booking.starts_at)
     elif state == "confirmed":
         wait = timedelta(minutes=policy.PolicySnapshot.from_json(booking.policy).complete_after_minutes)
         booking.hold_expires_at, booking.overdue_at = None, booking.ends_at + wait
     else:
         booking.overdue_at = None
+
+
+def approval_wait(booking: Booking) -> timedelta:
+    """How long a booking of this consultation waits for approval, as things are now."""
+    return timedelta(minutes=booking.consultation.approve_within_minutes)
 
 
 def promise_event(session: Session, booking: Booking) -> None:

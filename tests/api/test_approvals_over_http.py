@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from syncd.booking.expiry import sweep
-from syncd.store.models import OutboxItem
+from syncd.store.models import Consultation, OutboxItem
 
 NINE, TEN = "2026-11-24T09:00:00+00:00", "2026-11-24T10:00:00+00:00"
 GRACE = {"name": "Grace Hopper", "email": "grace@example.com"}
@@ -188,6 +189,20 @@ def test_moved_to_a_later_start_it_waits_as_long_as_it_may(house):
     booking = ask(house, "2026-11-23T10:00:00Z")  # until ten, since it begins then
     to(house, booking, "reschedule", {"start": NINE}, booking["token"])
     house.clock.set("2026-11-23T14:59:59+00:00")
+    house.pull()
+    assert to(house, booking, "approve", token=house.key("bookings:write")).status_code == 200
+
+
+def test_a_wait_made_shorter_for_others_is_no_shorter_for_one_that_moves(house, problem_of):
+    booking = ask(house)
+    house.clock.forward(hours=1)
+    house.pull()
+    with house.services.store.write() as session:
+        for consultation in session.scalars(select(Consultation).where(Consultation.slug == "asked")):
+            consultation.approve_within_minutes = 30
+    moved = to(house, booking, "reschedule", {"start": TEN}, booking["token"]).json()
+    assert moved["state"] == seen(house, booking)["state"] == "pending"
+    house.clock.set("2026-11-22T17:59:59+00:00")
     house.pull()
     assert to(house, booking, "approve", token=house.key("bookings:write")).status_code == 200
 
