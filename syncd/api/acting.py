@@ -25,7 +25,7 @@ from syncd.errors import ApiError, BookingError
 from syncd.services import Services
 from syncd.store.keys import Scope
 from syncd.store.models import Booking
-from syncd.sync.look import Looked
+from syncd.sync.look import NOT_LOOKED, Looked
 
 READING: dict[int | str, dict[str, object]] = {code: {"model": Problem} for code in (401, 403, 404, 422, 429, 503)}
 MAKING: dict[int | str, dict[str, object]] = {**READING, **{code: {"model": Problem} for code in (409, 413)}}
@@ -40,7 +40,14 @@ async def sent_body(request: Request) -> bytes:
 
 BodyBytes = Annotated[bytes, Depends(sent_body)]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description='the booking\'s revision, such as "3"')]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='the booking\'s revision, such as "3"',
+        json_schema_extra={"pattern": r'^((W/)?"?\d{1,9}"?|\*)$'},
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +113,31 @@ def act_after_look(
     booking_id: str,
     key: Conditions,
     on_behalf_of: Side | None,
-    rehearse: Callable[[Session, Services, Booking, Asker], View],
+    view: Callable[[Booking], View | None],
+    rehearse: Callable[[Session, Services, Booking, Asker], object],
     action: Callable[[Session, Services, Booking, Asker, Looked], Booking],
     *,
     makes_another: bool = False,
 ) -> Response:
-    """Run an action that a live look comes before: `rehearse` raises what stands against it, and says where to look.
+    """Run an action that a live look comes before: `rehearse` raises what stands against it, `view` says where to look.
 
-    One that `makes_another` booking is answered as that booking is, with its token.
+    A look elsewhere than where the booking is by then counts for nothing: it may have been moved meanwhile. One that
+    `makes_another` booking is answered as that booking is, with its token.
     """
     the_act = _Act.of(request, booking_id, key, on_behalf_of, "bookings:write")
 
     if (before := replay(the_act.services, the_act.sent)) is not None:
         return before.response(request)
 
-    def ask(session: Session) -> View:
-        return rehearse(session, the_act.services, the_act.find(session), the_act.asker)
-
-    def run(session: Session, looked: Looked) -> Answer:
+    def ask(session: Session) -> View | None:
         booking = the_act.find(session)
-        changed = action(session, the_act.services, booking, the_act.asker, looked)
+        rehearse(session, the_act.services, booking, the_act.asker)
+        return view(booking)
+
+    def run(session: Session, at: View | None, looked: Looked) -> Answer:
+        booking = the_act.find(session)
+        seen = looked if view(booking) == at else NOT_LOOKED
+        changed = action(session, the_act.services, booking, the_act.asker, seen)
         return the_act.new_answer(changed) if makes_another else the_act.answer(changed)
 
     return perform_after_look(the_act.services, the_act.sent, ask, run, the_act.refuse).response(request)

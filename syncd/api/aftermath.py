@@ -145,10 +145,12 @@ def extend_booking(
     """Book so many minutes more, right at the end; the answer is the new booking, with a token of its own."""
     minutes, paid_by = wanted.minutes, wanted.paid_by
 
-    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> View:
+    def view(booking: Booking) -> View:
+        return View(booking.consultation_id, booking.ends_at, booking.ends_at + timedelta(minutes=minutes))
+
+    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> None:
         now, situations = services.clock(), services.situations
         extension.check_extend(session, situations, booking, minutes, now, standing=asker.standing)
-        return View(booking.consultation_id, booking.ends_at, booking.ends_at + timedelta(minutes=minutes))
 
     def extend(session: Session, services: Services, booking: Booking, asker: Asker, looked: Looked) -> Booking:
         now, situations, standing = services.clock(), services.situations, asker.standing
@@ -157,7 +159,7 @@ def extend_booking(
         )
 
     key = Conditions(idempotency_key, if_match, body)
-    return act_after_look(request, booking_id, key, wanted.on_behalf_of, rehearse, extend, makes_another=True)
+    return act_after_look(request, booking_id, key, wanted.on_behalf_of, view, rehearse, extend, makes_another=True)
 
 
 @router.put("/v1/bookings/{booking_id}/outcome", operation_id="decide_outcome", responses=_BOOKING)

@@ -32,16 +32,15 @@ def approve_booking(
 ) -> Response:
     """Confirm a pending booking, unless its time was taken elsewhere meanwhile."""
 
-    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> View:
+    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> None:
         lifecycle.check_approve(session, services.situations, booking, asker.side, services.clock())
-        return View.of(booking)
 
     def approve(session: Session, services: Services, booking: Booking, asker: Asker, looked: Looked) -> Booking:
         now = services.clock()
         return lifecycle.approve(session, services.situations, booking, asker.side, now, looked=looked)
 
     key = Conditions(idempotency_key, if_match, body)
-    return act_after_look(request, booking_id, key, (wanted or Approve()).on_behalf_of, rehearse, approve)
+    return act_after_look(request, booking_id, key, (wanted or Approve()).on_behalf_of, View.of, rehearse, approve)
 
 
 @router.post(

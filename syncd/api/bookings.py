@@ -77,7 +77,7 @@ def create_booking(
         raise ApiError("not-found", f"there is no consultation {handle}/{slug}")
     desk = _Desk.of(services, visitor, offer, wanted, client_address(request, services.config.server.trusted_proxies))
 
-    def make(session: Session, looked: Looked) -> Answer:
+    def make(session: Session, _view: View | None, looked: Looked) -> Answer:
         booking = desk.book(session, looked)
         headers = {"Location": f"/v1/bookings/{booking.id}", "ETag": f'"{booking.revision}"'}
         return Answer.of(201, new_booking_json(services, booking, desk.caller), headers)
@@ -212,10 +212,12 @@ def reschedule_booking(
 ) -> Response:
     """Move a booking to a new start, by the same predicate as booking it."""
 
-    def rehearse(session: Session, services: Services, booking: Booking, _asker: Asker) -> View:
-        lifecycle.check_reschedule(session, services.situations, booking, wanted.start, services.clock())
+    def view(booking: Booking) -> View:
         end_at = wanted.start + (booking.ends_at - booking.starts_at)
         return View(booking.consultation_id, wanted.start, end_at, leave_out=booking.id)
+
+    def rehearse(session: Session, services: Services, booking: Booking, _asker: Asker) -> None:
+        lifecycle.check_reschedule(session, services.situations, booking, wanted.start, services.clock())
 
     def move(session: Session, services: Services, booking: Booking, asker: Asker, looked: Looked) -> Booking:
         situations, now, agreed = services.situations, services.clock(), wanted.agreed
@@ -224,7 +226,7 @@ def reschedule_booking(
         )
 
     key = Conditions(idempotency_key, if_match, body)
-    return act_after_look(request, booking_id, key, wanted.on_behalf_of, rehearse, move)
+    return act_after_look(request, booking_id, key, wanted.on_behalf_of, view, rehearse, move)
 
 
 @router.post(

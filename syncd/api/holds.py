@@ -88,10 +88,9 @@ def confirm_booking(
     wish = wanted or Confirm()
     said = _said(wish)
 
-    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> View:
+    def rehearse(session: Session, services: Services, booking: Booking, asker: Asker) -> None:
         now, standing = services.clock(), asker.standing
         lifecycle.check_confirm(session, services.situations, booking, said, now, standing=standing)
-        return View.of(booking)
 
     def confirm(session: Session, services: Services, booking: Booking, asker: Asker, looked: Looked) -> Booking:
         now, standing, situations = services.clock(), asker.standing, services.situations
@@ -100,7 +99,7 @@ def confirm_booking(
         )
 
     key = Conditions(idempotency_key, if_match, body)
-    return act_after_look(request, booking_id, key, wish.on_behalf_of, rehearse, confirm)
+    return act_after_look(request, booking_id, key, wish.on_behalf_of, View.of, rehearse, confirm)
 
 
 def _said(wish: Confirm) -> Said:

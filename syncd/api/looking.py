@@ -16,7 +16,7 @@ from syncd.api.idempotency import Sent, perform
 from syncd.errors import ApiError, BookingError
 from syncd.services import Services
 from syncd.store.models import Booking
-from syncd.sync.look import Looked, look
+from syncd.sync.look import NOT_LOOKED, Looked, look
 
 Explain = Callable[[BookingError], Answer]
 
@@ -39,22 +39,27 @@ class View:
 def perform_after_look(
     services: Services,
     sent: Sent,
-    rehearse: Callable[[Session], View],
-    action: Callable[[Session, Looked], Answer],
+    rehearse: Callable[[Session], View | None],
+    action: Callable[[Session, View | None, Looked], Answer],
     explain: Explain,
 ) -> Answer:
     """Do what `rehearse` finds nothing against, once. Raises ApiError as `perform` does.
 
     Whether it was answered before has been asked (`replay`). A look takes its time, so the action asks all that
-    `rehearse` did once more.
+    `rehearse` did once more, and whether what it is about is still where the look was; where there is nothing to see,
+    `rehearse` gives None.
     """
     try:
         with services.store.read() as session:
             view = rehearse(session)
     except (BookingError, ApiError) as error:
         return _refused(services, sent, error, explain)
-    looked = look(services, view.consultation_id, view.start_at, view.end_at, leave_out=view.leave_out)
-    return perform(services, sent, lambda session: action(session, looked), explain)
+    looked = _look(services, view) if view else NOT_LOOKED
+    return perform(services, sent, lambda session: action(session, view, looked), explain)
+
+
+def _look(services: Services, view: View) -> Looked:
+    return look(services, view.consultation_id, view.start_at, view.end_at, leave_out=view.leave_out)
 
 
 def _refused(services: Services, sent: Sent, error: BookingError | ApiError, explain: Explain) -> Answer:

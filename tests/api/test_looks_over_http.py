@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from sqlalchemy import update
 
 from providers.errors import Unavailable
 from syncd.booking import lifecycle
-from syncd.store.models import Consultation
+from syncd.store.models import Booking, Consultation
 
 NINE, TEN = "2026-11-24T09:00:00+00:00", "2026-11-24T10:00:00+00:00"
 BOBS = "2026-11-30T09:00:00+01:00"
@@ -92,6 +94,21 @@ def test_no_answer_never_refuses_a_move(house):
     silence(house)
     moved = act(house, booking, "reschedule", {"start": TEN})
     assert (moved.status_code, moved.json()["start"], moved.json()["verified"]) == (200, TEN, False)
+
+
+def test_a_look_where_the_booking_no_longer_is_verifies_nothing(house):
+    booking, answers, ten = house.book(NINE, "ada/asked"), house.services.open_provider, datetime.fromisoformat(TEN)
+
+    def move_first(kind, connection):
+        with house.services.store.write() as session:
+            pending = session.get_one(Booking, booking["id"])
+            lifecycle.reschedule(session, house.services.situations, pending, ten, "client", house.clock())
+        house.services.open_provider = answers
+        return answers(kind, connection)
+
+    house.services.open_provider = move_first
+    approved = act(house, booking, "approve", token=house.key("bookings:write")).json()
+    assert (approved["state"], approved["start"], approved["verified"]) == ("confirmed", TEN, False)
 
 
 def test_a_move_finds_what_no_pull_saw(house, problem_of):
