@@ -69,7 +69,11 @@ def open_locks(config: Config) -> ProcessLocks:
 def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:
     """What the workers of this process share."""
     daemon = services.config.daemon
-    settings = PullSettings(timedelta(seconds=daemon.keep_busy_for), timedelta(seconds=daemon.reconcile_every))
+    settings = PullSettings(
+        timedelta(seconds=daemon.keep_busy_for),
+        timedelta(seconds=daemon.reconcile_every),
+        daemon.allow_private_networks,
+    )
     return Workshop(services.store, services.vault, locks, settings, services.open_provider, services.clock, stopping)
 
 

@@ -263,7 +263,3 @@ class Config(Table):
     def sync_every(self, provider: str, chosen: int | None = None) -> int:
         """Seconds between two pulls of an account: as chosen, else 15 minutes for a feed, else the daemon's."""
         return chosen or (15 * MINUTE if provider == "ics" else self.daemon.sync_every)
-
-    def allows_private(self, account: Account) -> bool:
-        """Whether this account may be on a private network."""
-        return account.allow_private or self.daemon.allow_private_networks

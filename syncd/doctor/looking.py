@@ -74,7 +74,8 @@ def _secret_key(services: Services) -> Iterator[Finding]:
 
 def _accounts(services: Services, patience: Callable[[int], AbstractContextManager[None]]) -> Iterator[Finding]:
     with services.store.read() as session:
-        waiting = accounts.to_ask(session, services.vault)
+        private = services.config.daemon.allow_private_networks
+        waiting = accounts.to_ask(session, services.vault, private_networks=private)
     with patience(len(waiting)):  # and no transaction: it takes a while
         asked = accounts.ask(waiting, services.open_provider, services.clock)
     yield from machine.clock(machine.hosts([(one.host, one.drift) for one in asked]))

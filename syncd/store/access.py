@@ -68,15 +68,15 @@ def _host(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
-def connection_of(account: Account, vault: Vault) -> Connection:
-    """How to reach an account, its secret unsealed."""
+def connection_of(account: Account, vault: Vault, *, private_networks: bool) -> Connection:
+    """How to reach an account, its secret unsealed; `private_networks` is whether all may be on one."""
     person, access = account.freelancer, access_of(account, vault) or Access(account.url, account.username)
     return Connection(
         url=access.url,
         username=access.username,
         secret=access.secret,
         auth=account.auth,  # type: ignore[arg-type]
-        allow_private=account.allow_private,
+        allow_private=account.allow_private or private_networks,
         ca_file=account.ca_file,
         own_addresses=frozenset(a.lower() for a in (person.email, *person.addresses) if a),
     )

@@ -141,7 +141,7 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
     row.tentative, row.unanswered = account.tentative, account.unanswered
     row.working_elsewhere, row.when_stale = account.working_elsewhere, account.when_stale
     row.sync_every_seconds = applying.config.sync_every(account.provider, account.sync_every)
-    row.allow_private = applying.config.allows_private(account)
+    row.allow_private = account.allow_private
     row.active = row.declared = True
     if before is not None and before != reading_of(row):
         read_again([row], applying.now)

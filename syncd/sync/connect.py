@@ -196,8 +196,7 @@ def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) 
         freelancer.accounts.append(account)
     account.provider, account.auth, account.declared, account.active = wanted.provider, "auto", False, True
     account.blocks, account.target = list(wanted.blocks), wanted.target
-    account.allow_private = connection_to(storing.config, wanted, known).allow_private
-    account.ca_file = wanted.ca_file
+    account.allow_private, account.ca_file = wanted.allow_private, wanted.ca_file
     habits, before = wanted.habits, reading_of(account)
     account.tentative, account.unanswered = habits.tentative, habits.unanswered
     account.working_elsewhere, account.when_stale = habits.working_elsewhere, habits.when_stale

@@ -37,10 +37,11 @@ class _Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PullSettings:
-    """How far busy time is kept and how often calendars are pulled and compared in full."""
+    """How far busy time is kept, how often all is read anew, and if private networks are open."""
 
     keep_busy_for: timedelta
     reconcile_every: timedelta
+    private_networks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

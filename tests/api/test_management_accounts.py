@@ -186,9 +186,23 @@ def test_a_private_network_is_the_operators_to_allow(grace, gateway, problem_of)
 
 
 def test_an_address_the_operator_allowed_allows_no_other(grace, gateway, radicale, problem_of):
+@pytest.mark.parametrize("whose", ["grace", "ada"])
+def test_a_private_network_that_is_allowed_no_more_is_not_reached(grace, whose):
+    path = f"/v1/freelancers/{whose}/accounts"
+    made = grace.house.post(path, grace.wish(name="more"), token=grace.key).json()
+    grace.work()
+    grace.allow_private(False)
+    grace.house.clock.forward(minutes=5)
+    report = work_through(open_workshop(grace.house.services, grace.house._locks), [made["id"]])
+    assert "private address" in str(report.failures[0][1])
+    assert not report.pulls
+
+
     made = grace.connect()
     grace.allow_private(False)
     path = f"{ACCOUNTS}/{made['id']}"
+    with grace.house.services.store.write() as session:  # as `syncd connect --allow-private` does
+        session.execute(update(Account).where(Account.id == made["id"]).values(allow_private=True))
     renewed = grace.call("PATCH", path, {"password": radicale.password})
     assert renewed.status_code == 200, "it was allowed, and is where it was"
     moved = {"url": gateway.url, "password": radicale.password}

@@ -512,7 +512,7 @@ def catch_up(job: dict[str, Any]) -> dict[str, Any]:
     with closing(services.store):
         with services.store.read() as session:
             account = session.scalars(select(Account)).one_or_none()
-            connection = connection_of(account, services.vault) if account else None
+            connection = connection_of(account, services.vault, private_networks=True) if account else None
             calendars = session.scalars(select(Calendar).where(Calendar.sync_token.is_not(None))).all()
             stored = {c.id: _etags(session, c) for c in calendars}
         if connection is None or not calendars:

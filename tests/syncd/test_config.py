@@ -130,12 +130,6 @@ def test_a_feed_is_pulled_every_15_minutes_and_a_calendar_as_the_daemon_says(loa
     assert every == [120, 900, 90]
 
 
-def test_private_networks_are_opened_by_the_account_or_by_the_daemon(load: Load) -> None:
-    daemon = "[daemon]\nallow_private_networks = true\n"
-    configs = (load(ADA), load(ADA + "allow_private = true"), load(daemon + ADA))
-    assert [c.allows_private(c.freelancers["ada"].accounts["home"]) for c in configs] == [False, True, True]
-
-
 def test_the_environment_overrides_the_sections_of_the_process(load: Load, tmp_path: Path) -> None:
     environ = SECRETS | {
         "SYNCD_DAEMON__DATABASE": "sqlite:///other.db",
