@@ -29,6 +29,7 @@ from syncd.jobs.account import WorkReport, Workshop
 from syncd.jobs.due import Order
 from syncd.jobs.embedded import Runner, work_through
 from syncd.locks import ProcessLocks
+from syncd.management.freelancers import disconnect_removed
 from syncd.notify import Notifier
 from syncd.services import Services, apply_declared, database_file
 from syncd.store import keys, leases
@@ -161,6 +162,7 @@ class Daemon:
     def _tidy(self) -> None:
         with self._services.store.write() as session:
             keys.drop_expired_answers(session, self._services.clock())
+            disconnect_removed(session, self._services.clock())
 
     def _read_config(self) -> None:
         """Take over what the file declares now; a bad file changes nothing and says so."""

@@ -17,7 +17,7 @@ from syncd.ids import new_id
 from syncd.management.accounts import disconnect_idle
 from syncd.management.tables import Values, file_only, read
 from syncd.store import pulls
-from syncd.store.models import ApiKey, Freelancer
+from syncd.store.models import Account, ApiKey, Freelancer
 from syncd.store.settings import fill_freelancer
 
 _HANDLE = TypeAdapter[str](Handle)
@@ -110,8 +110,21 @@ def remove_freelancer(session: Session, row: Freelancer, now: datetime) -> None:
     session.execute(
         update(ApiKey).where(ApiKey.freelancer_id == row.id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
-    if disconnect_idle(session, row, now):
-        for consultation in row.consultations:  # of whoever comes back nobody knows when they are busy
-            consultation.active = False
+    _disconnect_idle(session, row, now)
     session.flush()
     pulls.bump_availability(session, row.id)
+
+
+def disconnect_removed(session: Session, now: datetime) -> None:
+    """Disconnect the accounts of removed freelancers that owe nothing and hold no booking to come any more."""
+    left = select(Freelancer).where(Freelancer.removed, Freelancer.accounts.any(Account.active))
+    for row in session.scalars(left).all():
+        if _disconnect_idle(session, row, now):
+            pulls.bump_availability(session, row.id)
+
+
+def _disconnect_idle(session: Session, row: Freelancer, now: datetime) -> bool:
+    found = disconnect_idle(session, row, now)
+    for consultation in row.consultations if found else ():
+        consultation.active = False  # of whoever comes back nobody knows when they are busy
+    return found

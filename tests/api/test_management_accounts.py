@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from providers import open_provider
 from syncd.daemon import open_workshop
 from syncd.jobs.embedded import work_through
+from syncd.management.freelancers import disconnect_removed
 from syncd.store import leases
 from syncd.store.access import Access, access_of, renew_access
 from syncd.store.models import Account, BusySpan, Calendar, Event
@@ -185,7 +186,6 @@ def test_a_private_network_is_the_operators_to_allow(grace, gateway, problem_of)
     assert gateway.seen == []
 
 
-def test_an_address_the_operator_allowed_allows_no_other(grace, gateway, radicale, problem_of):
 @pytest.mark.parametrize("whose", ["grace", "ada"])
 def test_a_private_network_that_is_allowed_no_more_is_not_reached(grace, whose):
     path = f"/v1/freelancers/{whose}/accounts"
@@ -198,11 +198,12 @@ def test_a_private_network_that_is_allowed_no_more_is_not_reached(grace, whose):
     assert not report.pulls
 
 
+def test_an_address_the_operator_allowed_allows_no_other(grace, gateway, radicale, problem_of):
     made = grace.connect()
     grace.allow_private(False)
-    path = f"{ACCOUNTS}/{made['id']}"
     with grace.house.services.store.write() as session:  # as `syncd connect --allow-private` does
         session.execute(update(Account).where(Account.id == made["id"]).values(allow_private=True))
+    path = f"{ACCOUNTS}/{made['id']}"
     renewed = grace.call("PATCH", path, {"password": radicale.password})
     assert renewed.status_code == 200, "it was allowed, and is where it was"
     moved = {"url": gateway.url, "password": radicale.password}
@@ -466,6 +467,24 @@ def test_a_removed_freelancers_accounts_go_unless_a_booking_is_still_to_come(gra
             "two": (False, True),
         }
         assert made["id"] in [row.id for row in rows]
+
+
+def test_a_removed_freelancers_account_goes_once_nothing_is_owed_to_it_or_to_come(grace):
+    grace.connect(name="one", target="Work")
+    grace.work()
+    grace.house.book("2026-11-23T09:00:00Z", "grace/talk")
+    assert grace.call("DELETE", GRACE).status_code == 204
+    shown = []
+    for hours in (0, 48):
+        grace.house.clock.forward(hours=hours)
+        if hours:
+            grace.work()
+        with grace.house.services.store.write() as session:
+            disconnect_removed(session, grace.house.clock.now)
+        with grace.house.services.store.read() as session:
+            row = session.scalars(select(Account).where(Account.name == "one")).one()
+            shown.append((row.active, row.credential is None, row.url == ""))
+    assert shown == [(True, False, False), (False, True, True)]
 
 
 def test_whoever_comes_back_without_their_calendars_offers_nothing_yet(grace, work):
