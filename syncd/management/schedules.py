@@ -16,8 +16,8 @@ from syncd.config.fields import Name
 from syncd.errors import ApiError, invalid
 from syncd.ids import new_id
 from syncd.management.tables import Values, check, file_only, read
-from syncd.store import pulls
-from syncd.store.models import LIVE_STATES, Booking, Consultation, Freelancer, ScheduleRow
+from syncd.store import offers, pulls
+from syncd.store.models import Freelancer, ScheduleRow
 from syncd.store.settings import fill_schedule
 
 _NAME = TypeAdapter[str](Name)
@@ -82,21 +82,8 @@ def remove_schedule(session: Session, person: Freelancer, row: ScheduleRow, now:
     """Remove a schedule. Raises ApiError while a consultation, or a coming booking of a removed one, goes by it."""
     if row.declared:
         raise file_only(f"the schedule {row.name}")
-    if users := _users(session, person, row.name, now):
+    if users := offers.users_of_schedules(session, person, now).get(row.name):
         raise ApiError("wrong-state", f"the schedule {row.name} is used by {', '.join(users)}: give them another first")
     person.schedules.remove(row)
     session.flush()
     pulls.bump_availability(session, person.id)
-
-
-def _users(session: Session, person: Freelancer, name: str, now: datetime) -> list[str]:
-    """Slugs of the consultations that go by a schedule."""
-    coming = select(Booking.consultation_id).where(
-        Booking.freelancer_id == person.id, Booking.state.in_(LIVE_STATES), Booking.ends_at > now
-    )
-    found = select(Consultation.slug).where(
-        Consultation.freelancer_id == person.id,
-        Consultation.schedule == name,
-        Consultation.removed.is_(False) | Consultation.id.in_(coming),
-    )
-    return list(session.scalars(found.order_by(Consultation.slug)))

@@ -20,6 +20,7 @@ from syncd.secrets import Vault
 from syncd.store import pulls
 from syncd.store.access import Access, access_of, renew_access
 from syncd.store.models import Account, Consultation, Freelancer, ScheduleRow
+from syncd.store.offers import users_of_schedules
 from syncd.store.settings import fill_consultation, fill_freelancer, fill_schedule, read_again, reading_of
 
 
@@ -77,7 +78,7 @@ def _let_go(row: Freelancer) -> None:
 def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
     fill_freelancer(row, freelancer, applying.config.invite(freelancer), applying.now)
     row.declared = True
-    _apply_schedules(row, freelancer)
+    _apply_schedules(applying, row, freelancer)
     _apply_consultations(row, freelancer)
     _apply_accounts(applying, row, freelancer)
     for account in row.accounts:
@@ -86,7 +87,7 @@ def _apply_freelancer(applying: Applying, row: Freelancer, freelancer: declared.
                 calendar.expanded_on = ""  # busy time is kept for longer now
 
 
-def _apply_schedules(row: Freelancer, freelancer: declared.Freelancer) -> None:
+def _apply_schedules(applying: Applying, row: Freelancer, freelancer: declared.Freelancer) -> None:
     schedules = {schedule.name: schedule for schedule in row.schedules}
     for name, schedule in freelancer.schedules.items():
         kept = schedules.pop(name, None)
@@ -95,9 +96,9 @@ def _apply_schedules(row: Freelancer, freelancer: declared.Freelancer) -> None:
             row.schedules.append(kept)
         fill_schedule(kept, schedule, freelancer.time_zone)
         kept.declared = True
-    used = {c.schedule for c in row.consultations if c.slug not in freelancer.consultations and not c.removed}
+    users = users_of_schedules(applying.session, row, applying.now)
     for name, gone in schedules.items():
-        if gone.declared and name not in used:
+        if gone.declared and set(users.get(name, ())) <= freelancer.consultations.keys():
             row.schedules.remove(gone)
         gone.declared = False
 

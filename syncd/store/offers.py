@@ -126,3 +126,15 @@ def busy_spans_in(session: Session, calendars: Sequence[Calendar]) -> Sequence[R
     serving = or_(*(and_(BusySpan.calendar_id == c.id, BusySpan.generation == c.generation) for c in calendars))
     rows = select(BusySpan.calendar_id, BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id).where(serving)
     return session.execute(rows).all()
+
+
+def users_of_schedules(session: Session, person: Freelancer, now: datetime) -> dict[str, list[str]]:
+    """Slugs of the consultations that go by each schedule: those that are shown, and removed ones with bookings to
+    come, which may still be moved."""
+    standing = Booking.state.in_(LIVE_STATES) & (Booking.ends_at > now)
+    coming = set(session.scalars(select(Booking.consultation_id).where(Booking.freelancer_id == person.id, standing)))
+    users: dict[str, list[str]] = {}
+    for consultation in sorted(person.consultations, key=lambda c: c.slug):
+        if not consultation.removed or consultation.id in coming:
+            users.setdefault(consultation.schedule, []).append(consultation.slug)
+    return users

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from syncd.ids import new_id
+from syncd.management.consultations import remove_consultation
 from syncd.services import open_services
 from syncd.store import leases, offers
 from syncd.store.models import Account, Booking, Consultation, Freelancer, ScheduleRow
@@ -90,6 +93,28 @@ def test_a_schedule_that_left_the_file_goes_unless_it_is_used(house):
     assert {row.name for row in rows(house, ScheduleRow)} == {"default", "summer"}
     house.apply(text=text)
     assert {row.name for row in rows(house, ScheduleRow)} == {"default"}
+
+
+def test_a_schedule_that_left_the_file_stays_while_a_removed_consultations_booking_may_be_moved(house, at):
+    summer = "[freelancers.ada.schedules.summer.hours]\nmonday = ['10:00-11:00']\n"
+    text = (house.folder / "config.toml").read_text()
+    hours, offer = "[freelancers.ada.schedules.default.hours]", "[freelancers.ada.consultations.intro]"
+    house.book(at(12, 1))
+    other = "[freelancers.ada.consultations.chat]\nschedule = 'summer'\nhorizon = '9d'\n"
+    house.apply(text=text.replace(offer, f"{summer}{other}[freelancers.ada.consultations.x]"))
+    with house.services.store.write() as session:
+        removed = session.scalars(select(Consultation).where(Consultation.slug == "intro")).one()
+        remove_consultation(session, removed, house.now)
+    without = text.replace(hours, hours.replace("default", "summer")).replace(
+        offer, f"{other}{offer}\nschedule = 'summer'"
+    )
+    moved_on = without.replace("consultations.intro]", "consultations.x]")
+    house.apply(text=moved_on)
+    assert {row.name for row in rows(house, ScheduleRow)} == {"default", "summer"}
+    with house.services.store.read() as session:
+        person = session.scalars(select(Freelancer)).one()
+        assert offers.users_of_schedules(session, person, house.now)["default"] == ["intro"]
+        assert "default" not in offers.users_of_schedules(session, person, house.now + timedelta(days=30))
 
 
 def test_an_account_that_left_the_file_is_not_asked_and_blocks_no_more(house, at):
