@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from syncd.api.answers import Answer, unless_known
-from syncd.api.credentials import caller_of, may_look, presented
+from syncd.api.credentials import Visitor, caller_of, may_look, presented
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.slots import Explanation, SlotsAnswer
 from syncd.booking.judging import reasons_against
@@ -85,7 +85,8 @@ def _list(
             raise ApiError("not-found", "this booking is not of this consultation")
         check_movable(moved, now)
         question = _question(asked, offer, moved)
-        return services.feed.detailed(session, offer, question, now, with_calendars=caller.is_trusted, moved=moved)
+        told = Visitor(caller.key).is_trusted(moved.freelancer_id)
+        return services.feed.detailed(session, offer, question, now, with_calendars=told, moved=moved)
     offer = _offer(session, name)
     visitor = may_look(session, request, offer)
     question = _question(asked, offer, None)

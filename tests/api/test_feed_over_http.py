@@ -316,13 +316,20 @@ def test_rescheduling_leaves_the_booking_out_of_what_blocks_for_its_token_alone(
     assert starts == [s for s in open_to_all if s[11:16] not in ("11:15", "11:30", "16:15", "16:30")]
     assert house.get("/v1/ada/intro/slots", params=day | {"token": booking["token"]}).json() == answer
     assert house.slots(params=day, token=house.key("bookings:read"))["slots"] == answer["slots"]
-    assert "calendars" in house.slots(params=day, token=house.key("bookings:read"))["meta"]
     for token in ("", other["token"], "bkt_wrong"):
         problem_of(_feed(house, day, token=token), 401, "unauthorized")
     problem_of(_feed(house, day, token=house.key("slots:read")), 403, "forbidden")
     problem_of(_feed(house, day, token=house.key("bookings:read", freelancer="bob")), 404, "not-found")
     problem_of(_feed(house, day, "ada/chat", token=booking["token"]), 404, "not-found")
     problem_of(_feed(house, day | {"duration_minutes": 30}, token=booking["token"]), 422, "invalid-request")
+
+
+def test_around_a_booking_the_calendars_are_told_to_keys_that_may_read_slots(house):
+    booking = house.book("2026-11-24T10:00:00Z")
+    moving = {"rescheduling": booking["id"]}
+    for scopes, told in [(("bookings:read",), False), (("bookings:read", "slots:read"), True)]:
+        assert ("calendars" in house.slots(params=moving, token=house.key(*scopes))["meta"]) == told
+    assert "calendars" not in house.slots(params=moving, token=booking["token"])["meta"]
 
 
 def test_a_booking_that_cant_be_moved_any_more_lists_nothing_to_move_it_to(house, problem_of):
