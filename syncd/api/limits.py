@@ -52,17 +52,20 @@ class RateLimits:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/") or await self._has_key(scope):
             await self._app(scope, receive, send)
             return
-        wait = self._wait(scope)
+        wait = self._wait(scope, "feed" if scope["method"] in ("GET", "HEAD") else "booking")
         if not wait:
             await self._app(scope, receive, send)
             return
         problem = ApiError("rate-limited", f"too many calls from this address: try again in {wait} s", retry_after=wait)
         await api_problem(problem).response(Request(scope))(scope, receive, send)
 
-    def _wait(self, scope: Scope) -> int:
-        """Count a call: 0, or how many seconds to wait where there were too many."""
-        kind: Literal["feed", "booking"] = "feed" if scope["method"] in ("GET", "HEAD") else "booking"
-        rate = _rate(getattr(self._services.config.server.rate_limits, kind))
+    def _wait(self, scope: Scope, kind: Literal["feed", "booking", "key"]) -> int:
+        """Count a call: 0, or how many seconds to wait where there were too many.
+
+        Keys that aren't known are looked up as often as the feed is: whoever guesses them makes no more look-ups.
+        """
+        rates = self._services.config.server.rate_limits
+        rate = _rate(rates.booking if kind == "booking" else rates.feed)
         address = client_address(HTTPConnection(scope), self._services.config.server.trusted_proxies)
         if self._limiter.hit(rate, kind, address):
             return 0
@@ -77,7 +80,7 @@ class RateLimits:
         key_hash, now = hash_api_key(credential.strip()), _seconds(self._services.clock())
         if self._known_keys.get(key_hash, 0.0) > now:
             return True
-        if not await run_in_threadpool(self._is_key, key_hash):
+        if self._wait(scope, "key") or not await run_in_threadpool(self._is_key, key_hash):
             return False
         self._known_keys[key_hash] = now + _KEY_KNOWN_FOR
         return True

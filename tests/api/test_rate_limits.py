@@ -6,6 +6,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from syncd.api.limits import Counts, client_address
+from syncd.store import keys
 
 FEED = "/v1/ada/intro/slots?start=2026-11-23&end=2026-11-29"
 
@@ -59,6 +60,22 @@ def test_a_valid_key_is_not_counted_and_a_wrong_one_is(limited):
     assert statuses(limited, 4, token="syncd_guessed_1") == [401, 401, 401, 429]
     assert statuses(limited, 1) == [429]
     assert statuses(limited, 2, token=key) == [200, 200]
+
+
+def test_wrong_keys_are_not_looked_up_for_an_address_that_has_sent_too_many(limited, monkeypatch):
+    looked_up, find = [], keys.find_key
+    monkeypatch.setattr(keys, "find_key", lambda *asked: looked_up.append(asked) or find(*asked))
+    assert statuses(limited, 3, token="syncd_guessed_1") == [401] * 3
+    before = len(looked_up)
+    assert statuses(limited, 10, token="syncd_guessed_2") == [429] * 10
+    assert len(looked_up) == before
+    limited.clock.forward(seconds=61)
+    assert statuses(limited, 1, token="syncd_guessed_2") == [401]
+
+
+def test_a_key_not_seen_before_is_let_in_where_too_many_came_without_one(limited):
+    assert statuses(limited, 4) == [200, 200, 200, 429]
+    assert statuses(limited, 5, token=limited.key("slots:read")) == [200] * 5
 
 
 def test_a_token_is_no_key(limited):
