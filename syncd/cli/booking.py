@@ -17,20 +17,21 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 
+from availability import Reason
 from syncd.api.schemas.bookings import Cancel, Confirm, NewBooking
 from syncd.booking import lifecycle
 from syncd.booking.clients import Standing
 from syncd.booking.making import Said, Wish, given
-from syncd.cli.booking_words import Around, Document, in_words, problem_json, told
+from syncd.cli.booking_words import Around, Document, in_words, problem_json, told, why_unanswered
 from syncd.cli.looking import find, local_instant
 from syncd.cli.setup import Opened, opened
 from syncd.cli.show import print_json, say
 from syncd.config import parse_length
-from syncd.errors import ApiError, BookingError
+from syncd.errors import ApiError, AvailabilityUnknown, BookingError
 from syncd.instants import rfc3339
 from syncd.questions import duration_of
 from syncd.services import Services
-from syncd.store.models import Booking
+from syncd.store.models import Booking, Calendar
 from syncd.sync.look import NOT_LOOKED, Looked, look
 
 Side = Literal["client", "freelancer"]
@@ -80,12 +81,12 @@ def book(config_path: Path, wish: BookWish, *, as_json: bool) -> int:
             offer = find(session, wish.offer)
             around = _asked(wish, offer.freelancer.tz, duration_of(offer, wish.duration))
             wanted = _wanted(wish, around, offer.consultation.questions)
-            with _explained(around, as_json=as_json):
+            with _explained(services, around, as_json=as_json):
                 lifecycle.check_bookable(
                     session, services.situations, offer, wanted, services.clock(), standing=standing
                 )
         looked = look(services, offer.consultation.id, around.start_at, around.end_at)
-        with _explained(around, as_json=as_json), services.store.write() as session:
+        with _explained(services, around, as_json=as_json), services.store.write() as session:
             offer, now, situations = find(session, wish.offer), services.clock(), services.situations
             made = lifecycle.book(session, situations, offer, wanted, wish.side, now, looked=looked, standing=standing)
             document = shown(services, made, new=True)
@@ -214,12 +215,12 @@ def _run(
         with services.store.read() as session:
             booking = find_booking(session, booking_id)
             around = replace(around_of(booking), start_at=start_of(booking))
-            with _explained(around, as_json=as_json):
+            with _explained(services, around, as_json=as_json):
                 _ = step.rehearse and step.rehearse(session, services, booking)
         if step.rehearse:
             moved = booking.id if around.start_at != booking.starts_at else None
             looked = look(services, booking.consultation_id, around.start_at, around.end_at, leave_out=moved)
-        with _explained(around, as_json=as_json), services.store.write() as session:
+        with _explained(services, around, as_json=as_json), services.store.write() as session:
             changed = step.change(session, services, find_booking(session, booking_id), looked)
             document = shown(services, changed)
         return _tell(step.name, document, installation, as_json=as_json)
@@ -294,16 +295,27 @@ def _mistake(found: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _explained(around: Around, *, as_json: bool) -> Iterator[None]:
+def _explained(services: Services, around: Around, *, as_json: bool) -> Iterator[None]:
     """Say of what is refused which start it was, why, and what is open instead; to programs also as JSON."""
     try:
         yield
     except BookingError as error:
         if as_json:
             print_json(problem_json(error, around))
-        raise in_words(error, around) from None
+        raise in_words(error, around, _unanswered(services, error)) from None
     except ApiError as error:
         raise ApiError(error.code, _as_options(error.detail), retry_after=error.retry_after) from None
+
+
+def _unanswered(services: Services, error: BookingError) -> str:
+    """Which calendars a look got no answer about; nothing where it was no look that failed."""
+    if not isinstance(error, AvailabilityUnknown) or error.retry_after is None:
+        return ""
+    with services.store.read() as session:
+        rows = [session.get(Calendar, reason.calendar) for reason in error.reasons if isinstance(reason, Reason)]
+        return why_unanswered(
+            [(f"{row.account.name}/{row.name}", row.account.state == "needs_reconnect") for row in rows if row]
+        )
 
 
 def _as_options(detail: str) -> str:

@@ -6,7 +6,7 @@ Decides words alone. A booking is what the API shows of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,8 +36,26 @@ class Around:
         return self.start_at + timedelta(minutes=self.minutes)
 
 
-def in_words(error: BookingError, around: Around) -> BookingError:
-    """The same error, for a person: which start, why, and what to do instead."""
+_UNKNOWN = (
+    "a calendar that could block it gave no answer, or hasn't been read for too long; `syncd status` says how they are"
+)
+
+
+def why_unanswered(asked: Sequence[tuple[str, bool]]) -> str:
+    """What kept a look from knowing: calendars by their names, and whether their server refuses the password."""
+    refusing = [name for name, is_refused in asked if is_refused]
+    silent = [name for name, is_refused in asked if not is_refused]
+    words = [f"{', '.join(silent)} gave no answer just now; try again in a while"] if silent else []
+    if refusing:
+        words.append(f"the server of {', '.join(refusing)} refuses the password; `syncd connect` gives it a new one")
+    return "; ".join(words)
+
+
+def in_words(error: BookingError, around: Around, why_unknown: str = "") -> BookingError:
+    """The same error, for a person: which start, why, and what to do instead.
+
+    `why_unknown` says which calendars a look got no answer about.
+    """
     when = _when(around.start_at.astimezone(ZoneInfo(around.tz)))
     why = ", ".join(dict.fromkeys(WORDS[r.code] for r in error.reasons if isinstance(r, Reason)))
     if isinstance(error, SlotTaken):
@@ -45,10 +63,7 @@ def in_words(error: BookingError, around: Around) -> BookingError:
     elif isinstance(error, NotOffered):
         text = f"{when} ({around.tz}) isn't offered: {why}; `syncd slots {around.offer}` lists what is"
     elif isinstance(error, AvailabilityUnknown):
-        text = (
-            f"it isn't known whether {when} ({around.tz}) is free: a calendar that could block it gave no answer just "
-            "now, or hasn't been read for too long; `syncd status` says how they are; try again in a while"
-        )
+        text = f"it isn't known whether {when} ({around.tz}) is free: {why_unknown or _UNKNOWN}"
     else:
         return error
     return type(error)(
@@ -102,8 +117,8 @@ def told(step: str, booking: Document, *, daemon_runs: bool) -> Iterator[str]:
         yield f"  `syncd approve {booking['id']}` confirms it, `syncd decline {booking['id']}` doesn't"
     if step == "cancel":
         yield f"  {outcome_of(booking)}"
-    if booking.get("manage_url"):
-        yield f"  the client's own page, not shown again: {booking['manage_url']}"
+    if token := booking.get("token"):
+        yield f"  the client's token, not shown again: {token}, to see, move and cancel it over the API"
     yield from (f"  {line}" for line in _calendar(booking, daemon_runs=daemon_runs))
 
 

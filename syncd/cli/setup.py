@@ -31,7 +31,7 @@ def prepare(config_path: Path, *, quiet: bool = False) -> Config:
     from syncd.log import configure_logging
 
     zones.pin()
-    configure_logging(level="warning" if quiet else "info")
+    configure_logging(level="error" if quiet else "info")  # what a command has to tell, it says itself
     return load_config(config_path, os.environ)
 
 

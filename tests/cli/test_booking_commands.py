@@ -48,9 +48,9 @@ def test_a_booking_is_made_and_shown_with_its_token_once(shell, start):
     told = shell("book", "ada/intro", start(10), *GRACE, "--phone", "1", "--note", "Hello", "--answer", "goal=To begin")
     assert told.code == 0, told.err
     (booking,) = set(re.findall(r"bkg_[a-z2-7]+", told.out))
-    token = re.search(r"token=(bkt_\S+)", told.out)
+    token = re.search(r"the client's token, not shown again: (bkt_[\w-]+), ", told.out)
     assert token
-    assert f"/b/{booking}?token=" in told.out
+    assert "/b/" not in told.out, "a page this version hasn't"
     assert "10:00–10:30, ada/intro with Grace Hopper <grace@navy.example>" in told.out
     assert "where: https://meet.example/" in told.out
     shown = shell("bookings", "show", booking, "--json")
@@ -330,3 +330,16 @@ def test_what_a_client_wrote_commands_no_terminal_and_fills_no_screen(shell, sta
     assert "\x1b" not in shown.out
     assert f"{'x' * 39}…" in shell("bookings").out
     assert len(shell("bookings").out.splitlines()) < 8
+
+
+def test_a_calendar_that_gives_no_answer_just_now_is_named_as_such(shell, feed, event, coming, start):
+    feed.text = event("b", f"{coming(16):%Y%m%dT%H%M%SZ}", f"{coming(16.5):%Y%m%dT%H%M%SZ}")
+    assert shell("connect", "ics", "ada", "--url", feed.url, "--blocks", "*", "--name", "work").code == 0
+    assert shell("sync").code == 0
+    feed.text = "<!DOCTYPE html><html><body>Please sign in</body></html>"
+    done = shell("book", "ada/intro", start(10), *GRACE)
+    assert (done.code, done.out) == (75, "")
+    assert done.err.startswith("syncd: it isn't known whether "), done.err
+    assert len(done.err.splitlines()) == 1, "no line of a log"
+    assert "gave no answer just now" in done.err
+    assert "too long" not in done.err
