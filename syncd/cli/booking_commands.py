@@ -13,7 +13,7 @@ Side = Literal["client", "freelancer"]
 BookingId = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="The booking's id, as `syncd bookings` shows it.", autocompletion=completion.bookings
+        metavar="ID", help="The booking's id, as `syncd bookings` shows it.", autocompletion=completion.live_bookings
     ),
 ]
 Start = Annotated[
@@ -130,7 +130,10 @@ def bookings(
     config: ConfigPath = DEFAULT,
     since: Annotated[str | None, typer.Option("--from", help="The first day or instant; by default today.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="The last day, or the instant before which.")] = None,
-    state: Annotated[list[str] | None, typer.Option("--state", help="Such as confirmed; may be repeated.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", help="Such as confirmed; may be repeated.", autocompletion=completion.states),
+    ] = None,
     freelancer: Annotated[
         str | None, typer.Option("--freelancer", help="Whose.", autocompletion=completion.handles)
     ] = None,

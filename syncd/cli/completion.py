@@ -39,6 +39,10 @@ calendars = _complete(
 bookings = _complete(
     "SELECT id, state || ', ' || substr(starts_at, 1, 16) FROM bookings ORDER BY starts_at DESC LIMIT 200"
 )
+live_bookings = _complete(
+    "SELECT id, state || ', ' || substr(starts_at, 1, 16) FROM bookings WHERE state IN ('held', 'pending', 'confirmed')"
+    " ORDER BY starts_at DESC LIMIT 200"
+)
 keys = _complete("SELECT id, coalesce(revoked_at, 'in use') FROM api_keys ORDER BY created_at DESC")
 
 
@@ -54,6 +58,15 @@ def zones(incomplete: str) -> list[str]:
     from zoneinfo import available_timezones
 
     return sorted(name for name in available_timezones() if name.startswith(incomplete))
+
+
+def states(incomplete: str) -> list[str]:
+    """The states of bookings."""
+    from typing import get_args
+
+    from syncd.booking.states import State
+
+    return [state for state in get_args(State) if state.startswith(incomplete)]
 
 
 def scopes(incomplete: str) -> list[str]:

@@ -16,12 +16,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from providers.model import Probe, RemoteCalendar
+from providers.connections import is_at_home
+from providers.errors import GrantRevoked, Unavailable
+from providers.model import Connection, Probe, RemoteCalendar
 from providers.port import Provider
 from syncd.cli.asking import Asker, Question
 from syncd.cli.presets import PRESETS, Preset, address_of, find_preset, preset_of
 from syncd.cli.setup import Opened, opened
-from syncd.cli.show import counted, print_json, print_table, say, ways_of
+from syncd.cli.show import counted, print_json, print_table, say, sentence, ways_of
 from syncd.errors import ApiError
 from syncd.log import scrub
 from syncd.store.access import FEED, Access, access_of
@@ -59,7 +61,10 @@ def connect(config_path: Path, wish: Wish, *, as_json: bool) -> int:
         wish, known = _as_before(installation, wish)
         wanted = _wanted(asker, wish)
         reached = connection.connection_to(services.config, wanted, known)
-        with connection.opened_account(services.open_provider, wish.provider, reached) as provider:
+        with (
+            _hinting(wish, reached),
+            connection.opened_account(services.open_provider, wish.provider, reached) as provider,
+        ):
             wanted, found = choose(asker, provider, wanted, Choosing(wish.blocks, wish.target, known))
             _check_proof(wish, found)
             found = looked_at(provider, found)
@@ -67,6 +72,22 @@ def connect(config_path: Path, wish: Wish, *, as_json: bool) -> int:
         _store(installation, wanted, known, found)
     _tell(wish, found, steps, as_json=as_json)
     return 0 if all(step.passed for step in steps) else 1
+
+
+@contextmanager
+def _hinting(wish: Wish, reached: Connection) -> Iterator[None]:
+    """Say of a password that is refused which one this service wants, and that a private address needs leave."""
+    try:
+        yield
+    except GrantRevoked as error:
+        preset = find_preset(wish.preset) if wish.preset else preset_of(reached.url)
+        if preset is None or not preset.source:
+            raise
+        raise GrantRevoked(f"{error}; {preset.title} wants {preset.password}") from None
+    except Unavailable as error:
+        if reached.allow_private or not is_at_home(reached.url):
+            raise
+        raise ApiError("invalid-request", sentence(error)) from None  # asking again would change nothing
 
 
 def _as_before(installation: Opened, wish: Wish) -> tuple[Wish, Known]:
@@ -128,6 +149,9 @@ def ask_access(asker: Asker, wish: Wish) -> Access:
     preset = find_preset(wish.preset) if wish.preset else None
     if preset is None and wish.url is None:
         preset = _ask_preset(asker)
+    if wish.server is not None and (wish.url is not None or (preset and not preset.needs_server)):
+        known = "--url names it" if wish.url is not None or preset is None else f"that of {preset.title} is known"
+        raise ApiError("invalid-request", f"--server isn't used, the server's address is given: {known}; leave it out")
     shown = preset or preset_of(wish.url or "")
     server = wish.url
     if server is None and preset and preset.needs_server:

@@ -19,7 +19,12 @@ def add(config_path: Path, handle: str, values: Mapping[str, str | None], *, as_
     with opened(config_path) as installation, installation.services.store.write() as session:
         services = installation.services
         said = {name: value for name, value in values.items() if value is not None}
-        row = freelancers.add_freelancer(session, services.config, handle, said, services.clock())
+        try:
+            row = freelancers.add_freelancer(session, services.config, handle, said, services.clock())
+        except ApiError as error:
+            if any(found["pointer"] == "/handle" for found in error.errors):
+                raise ApiError(error.code, f"the handle {handle!r} {error.detail}") from None
+            raise
         shown = _json(row)
     if as_json:
         print_json(shown)

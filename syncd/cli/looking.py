@@ -81,8 +81,10 @@ def show_slots(config_path: Path, wish: SlotsWish, *, as_json: bool) -> int:
 
 def _question(offer: Offer, wish: SlotsWish, tz: str, now: datetime) -> tuple[FeedQuestion, list[date]]:
     """What is asked of the feed, and the days that it is about. Raises ApiError."""
-    first = _day(wish.since) if wish.since else now.astimezone(ZoneInfo(tz)).date()
-    last = _day(wish.until) if wish.until else first + timedelta(days=6)
+    first = _day(wish.since, "--from ") if wish.since else now.astimezone(ZoneInfo(tz)).date()
+    last = _day(wish.until, "--to ") if wish.until else first + timedelta(days=6)
+    if last < first:
+        raise ApiError("invalid-request", f"--to {last} must not lie before --from {first}")
     window = window_of(first.isoformat(), last.isoformat(), tz)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return FeedQuestion(*window, duration_of(offer, wish.duration), tz), days
@@ -250,11 +252,11 @@ def local_instant(text: str, tz: str) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(tz))).astimezone(UTC)
 
 
-def _day(text: str) -> date:
+def _day(text: str, option: str = "") -> date:
     try:
         on = date.fromisoformat(text)
     except ValueError:
-        raise ApiError("invalid-request", f"{text!r} is no date; right would be 2026-12-01") from None
+        raise ApiError("invalid-request", f"{option}{text!r} is no date; right would be 2026-12-01") from None
     _check_year(on.year, text)
     return on
 

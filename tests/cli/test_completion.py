@@ -90,3 +90,11 @@ def test_it_installs_itself(shell):
     )
     assert done.returncode == 0, done.stderr
     assert "_syncd_completion" in (shell.folder / ".bash_completions" / "syncd.sh").read_text(encoding="utf-8")
+
+
+def test_what_can_be_cancelled_is_completed_and_states_by_their_names(complete, shell, inside, coming):
+    kept, gone = inside().book(coming(10)), inside().book(coming(11))
+    assert shell("cancel", gone).code == 0
+    assert complete("cancel", "bkg_") == [kept]
+    assert sorted(complete("bookings", "show", "bkg_")) == sorted([kept, gone])
+    assert complete("bookings", "--state", "con") == ["confirmed"]

@@ -23,4 +23,9 @@ def test_a_port_where_nothing_listens_is_told(shell):
 
 def test_a_private_address_is_told_with_what_to_set(shell):
     shell.configure(private=False)
-    shell.fails(69, "allow_private", *shell.connect("http://127.0.0.1:1/dav/", "ada"), stdin="secret\n")
+    shell.fails(2, "allow_private", *shell.connect("http://127.0.0.1:1/dav/", "ada"), stdin="secret\n")
+
+
+def test_a_server_beside_a_preset_that_knows_its_own_is_told_to_be_unused(shell):
+    wish = ("connect", "caldav", "ada", "--preset", "icloud", "--server", "dav.example.org", "--username", "ada")
+    shell.fails(2, "--server isn't used", *wish, stdin="secret\n")
