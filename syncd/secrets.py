@@ -93,14 +93,14 @@ class Vault:
         match = _LINK_TOKEN.fullmatch(token)
         return match[1] if match and self._is_mac(match[2], "link token", match[1]) else None
 
-    def feed_token(self, freelancer_id: str) -> str:
-        """The token of a freelancer's feed of bookings; the same again whenever it is asked for."""
-        return FEED_TOKEN_PREFIX + next(self._macs("bookings feed token", freelancer_id))
+    def feed_token(self, freelancer_id: str, generation: int) -> str:
+        """The token of a freelancer's feed of bookings; the same again for the same generation."""
+        return FEED_TOKEN_PREFIX + next(self._macs("bookings feed token", f"{freelancer_id}.{generation}"))
 
-    def is_feed_token(self, token: str, freelancer_id: str) -> bool:
+    def is_feed_token(self, token: str, freelancer_id: str, generation: int) -> bool:
         """Whether a token opens this freelancer's feed of bookings, made with any of the keys; in constant time."""
         mac = token.removeprefix(FEED_TOKEN_PREFIX)
-        return token != mac and self._is_mac(mac, "bookings feed token", freelancer_id)
+        return token != mac and self._is_mac(mac, "bookings feed token", f"{freelancer_id}.{generation}")
 
     def address_mark(self, address: str) -> str:
         """What is stored of a network address: enough to know it again, too little to find it out."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, READING, Desk, change, look_up, page, there
+from syncd.api.management.desk import CHANGING, READING, Desk, IfMatch, change, look_up, page, there
 from syncd.api.schemas.calendars import CalendarChoice, CalendarList, CalendarView
 from syncd.api.schemas.links import PageQuery
 from syncd.management import calendars
@@ -39,11 +40,17 @@ def list_calendars(request: Request, handle: str, asked: Annotated[PageQuery, Qu
 @router.get(_ONE, operation_id="get_calendar", responses={200: {"model": CalendarView}, **READING})
 def get_calendar(request: Request, handle: str, calendar_id: str) -> Response:
     """A calendar."""
-    return look_up(request, lambda desk: _json(desk, _calendar(desk, handle, calendar_id)))
+    return look_up(request, _shown(handle, calendar_id))
 
 
-@router.patch(_ONE, operation_id="update_calendar", responses={200: {"model": CalendarView}, **PROBLEMS})
-def update_calendar(request: Request, handle: str, calendar_id: str, wanted: CalendarChoice) -> Response:
+def _shown(handle: str, calendar_id: str) -> Callable[[Desk], dict[str, Any]]:
+    return lambda desk: _json(desk, _calendar(desk, handle, calendar_id))
+
+
+@router.patch(_ONE, operation_id="update_calendar", responses={200: {"model": CalendarView}, **CHANGING})
+def update_calendar(
+    request: Request, handle: str, calendar_id: str, wanted: CalendarChoice, if_match: IfMatch = None
+) -> Response:
     """Let a calendar block or not, or be the one that consultations are written to: there is one at most."""
 
     def action(desk: Desk) -> Answer:
@@ -51,7 +58,7 @@ def update_calendar(request: Request, handle: str, calendar_id: str, wanted: Cal
         calendars.change_calendar(desk.session, row, blocks=wanted.blocks, target=wanted.target, now=desk.now)
         return Answer.of(200, _json(desk, row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, calendar_id), action)
 
 
 def _calendar(desk: Desk, handle: str, calendar_id: str) -> Calendar:

@@ -42,7 +42,7 @@ _SCHEMES = {
 }
 _HEADERS = {
     "X-Request-Id": ("The request's id: the caller's own, if it sent one.", {"type": "string"}),
-    "ETag": ("What `If-None-Match` takes; of a booking its revision, which `If-Match` takes.", {"type": "string"}),
+    "ETag": ("What `If-None-Match` takes, and `If-Match` where it is named.", {"type": "string"}),
     "Location": ("Where what was made is.", {"type": "string", "format": "uri-reference"}),
     "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": ("The scheme by which to send a credential.", {"type": "string", "const": "Bearer"}),
@@ -71,7 +71,6 @@ _PARAMETERS = {
 }
 _SHAPES: dict[str, Json] = {
     "Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-    "If-Match": {"pattern": r'^((W/)?"?\d{1,9}"?|\*)$'},
     **{name: {"minLength": len("2026-11-24")} for name in ("start", "end", "at")},
 }
 _EXAMPLE_OF = {"handle": "ada", "slug": "intro", "booking_id": "bkg_2b8f1c0d9e7a6543", "name": "default"}
@@ -188,7 +187,9 @@ def _sent(operation: Json, status: str) -> Iterator[str]:
         return
     schema = str(answer.get("content", {}).get("application/json", {}).get("schema"))
     is_booking = schema.endswith(("/BookingView'}", "/NewBookingView'}"))
-    if status == "304" or (status == "200" and "304" in operation["responses"]) or is_booking or name == "list_actions":
+    is_shown = status == "200" and ("304" in operation["responses"] or name == "list_actions")
+    is_set = name.startswith(("update_", "put_"))
+    if status == "304" or is_shown or is_booking or is_set:
         yield "ETag"
     if status == "201" and name != "create_link":
         yield "Location"

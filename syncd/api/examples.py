@@ -36,7 +36,7 @@ EXAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "NewLink": [{"uses": 1, "expires_at": "2026-12-31T23:59:59+01:00", "client": _CLIENT, "metadata": {"deal": "7"}}],
     "Simulate": [{"consultation": {"increment_minutes": 30}, "schedule": {"hours": _HOURS}, "blocks": ["home/Work"]}],
     "NewFreelancer": [{"handle": "bob", "name": "Bob", "email": "bob@example.org", "time_zone": "Europe/Berlin"}],
-    "FreelancerSettings": [{"daily_limit": 6, "blocked_clients": ["@spam.example"], "remind_before_minutes": [1440]}],
+    "FreelancerChange": [{"daily_limit": 6, "blocked_clients": ["@spam.example"], "remind_before_minutes": [1440]}],
     "NewSchedule": [{"name": "summer", "time_zone": "Europe/Berlin", "hours": _HOURS, "on": {"2026-12-24": []}}],
     "ScheduleSettings": [{"hours": _HOURS, "on": {"2026-12-24/2027-01-02": [], "2026-12-28": ["10:00-12:00"]}}],
     "NewConsultation": [

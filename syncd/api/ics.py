@@ -94,7 +94,7 @@ def _owner(services: Services, session: Session, credential: str, handle: str) -
     """The freelancer whose feed this credential opens. Raises ApiError."""
     person = find_freelancer(session, handle)
     if credential.startswith(FEED_TOKEN_PREFIX):
-        if person is None or not services.vault.is_feed_token(credential, person.id):
+        if person is None or not services.vault.is_feed_token(credential, person.id, person.feed_generation):
             raise ApiError("unauthorized", "this token is not this feed's")
         return person
     holder = key_holder(session, credential)

@@ -88,6 +88,11 @@ def change_freelancer(
     _set(session, settings, row, read(config.Freelancer, merged), now)
 
 
+def renew_feed(row: Freelancer) -> None:
+    """Give the feed of a freelancer's bookings another token: the one that was given out opens it no more."""
+    row.feed_generation += 1
+
+
 def _set(session: Session, settings: config.Config, row: Freelancer, wanted: config.Freelancer, now: datetime) -> None:
     before = row.tz
     fill_freelancer(row, wanted, settings.invite(wanted), now)
@@ -107,6 +112,7 @@ def remove_freelancer(session: Session, row: Freelancer, now: datetime) -> None:
     if row.declared:
         raise file_only(f"the freelancer {row.handle}")
     row.removed, row.active = True, False
+    renew_feed(row)
     session.execute(
         update(ApiKey).where(ApiKey.freelancer_id == row.id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )

@@ -35,7 +35,7 @@ from syncd.store.models import (
 NOBODYS = frozenset({"idempotent_answers", "alembic_version"})
 """Tables without a freelancer in their rows."""
 KEPT_BACK: Mapping[str, frozenset[str]] = {
-    "freelancers": frozenset({"availability_version"}),
+    "freelancers": frozenset({"availability_version", "feed_generation"}),
     "schedules": frozenset({"freelancer_id"}),
     "consultations": frozenset({"freelancer_id"}),
     "links": frozenset({"freelancer_id"}),

@@ -61,6 +61,7 @@ class Freelancer(Base):
     invite: Mapped[str]
     declared: Mapped[bool]
     removed: Mapped[bool] = mapped_column(default=False)  # shown nowhere; its bookings are kept
+    feed_generation: Mapped[int] = mapped_column(default=1)  # of the token of their bookings' feed
     availability_version: Mapped[int] = mapped_column(BigInteger, default=1)
     created_at: Mapped[datetime]
 

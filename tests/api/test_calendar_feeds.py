@@ -202,7 +202,7 @@ def test_a_key_of_another_freelancer_learns_what_the_public_does(house):
 @pytest.fixture
 def token(house) -> str:
     with house.services.store.read() as session:
-        return house.services.vault.feed_token(find_freelancer(session, "ada").id)
+        return house.services.vault.feed_token(find_freelancer(session, "ada").id, 1)
 
 
 def events(house, **more) -> dict[str, dict]:
@@ -276,6 +276,31 @@ def test_only_its_token_or_a_key_opens_it(house, token, problem_of):
 
 
 def test_the_address_that_management_gives_works(house):
-    feed = house.get("/v1/freelancers/ada", token=house.key("manage")).json()["bookings_feed"]
+    feed = house.get("/v1/freelancers/ada", token=house.key("manage", "bookings:read")).json()["bookings_feed"]
     path = feed.removeprefix("https://book.example")
     assert house.get(path).status_code == 200
+
+
+def test_who_may_not_read_bookings_is_not_shown_their_address(house):
+    assert house.get("/v1/freelancers/ada", token=house.key("manage")).json()["bookings_feed"] is None
+    listed = house.get("/v1/freelancers", token=house.key("manage", freelancer=None)).json()["data"]
+    assert {one["bookings_feed"] for one in listed} == {None}
+
+
+def test_a_renewed_address_takes_the_place_of_the_one_before_also_for_whom_the_file_declares(house, token, problem_of):
+    key = house.key("manage", "bookings:read")
+    answer = house.call("PATCH", "/v1/freelancers/ada", json={"renew_bookings_feed": True}, token=key)
+    path = answer.json()["bookings_feed"].removeprefix("https://book.example")
+    assert house.get(path).status_code == 200
+    problem_of(house.get("/v1/ada/bookings.ics", params={"token": token}), 401, "unauthorized")
+    problem_of(house.call("PATCH", "/v1/freelancers/ada", json={"name": "A"}, token=key), 403, "read-only")
+    assert house.get("/v1/freelancers/ada", token=key).json()["bookings_feed"].endswith(path)
+
+
+def test_a_removed_freelancers_address_opens_nothing_for_one_who_comes_back(house, problem_of):
+    key, new = house.key("manage", "bookings:read", freelancer=None), {"handle": "grace", "time_zone": "UTC"}
+    before = house.post("/v1/freelancers", new, token=key).json()["bookings_feed"].removeprefix("https://book.example")
+    assert house.call("DELETE", "/v1/freelancers/grace", token=key).status_code == 204
+    problem_of(house.get(before), 401, "unauthorized")
+    assert house.post("/v1/freelancers", new, token=key).status_code == 201
+    problem_of(house.get(before), 401, "unauthorized")

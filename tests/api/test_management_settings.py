@@ -86,6 +86,48 @@ def test_what_is_known_already_is_not_sent_again(grace, key):
     assert (changed.status_code, changed.json()["name"]) == (200, "Admiral Hopper")
 
 
+def test_what_is_not_as_the_caller_knows_it_is_not_changed(grace, key, problem_of):
+    offer, hours = f"{GRACE}/consultations/debugging", f"{GRACE}/schedules/default"
+    changes = {GRACE: {"name": "Admiral"}, offer: {"title": "Bugs"}, hours: {"hours": {"friday": ["09:00-10:00"]}}}
+    for path, body in changes.items():
+        known = {"If-Match": grace.get(path, token=key).headers["ETag"]}
+        first = grace.call("PATCH", path, json=body, token=key, headers=known)
+        assert first.status_code == 200, first.text
+        assert first.headers["ETag"] == grace.get(path, token=key).headers["ETag"]
+        for method in ("PATCH", "DELETE"):
+            late = grace.call(method, path, json=body if method == "PATCH" else None, token=key, headers=known)
+            problem_of(late, 412, "revision-mismatch")
+        assert grace.get(path, token=key).json() == first.json()
+        right = {"If-Match": f'"other", {first.headers["ETag"]}'}
+        assert grace.call("PATCH", path, json=body, token=key, headers=right).status_code == 200
+        assert grace.call("PATCH", path, json=body, token=key, headers={"If-Match": "*"}).status_code == 200
+
+
+def test_what_is_not_there_matches_nothing(grace, key, problem_of):
+    path, hours = f"{GRACE}/schedules/summer", {"hours": HOURS}
+    refused = grace.call("PUT", path, json=hours, token=key, headers={"If-Match": "*"})
+    problem_of(refused, 412, "revision-mismatch")
+    made = grace.call("PUT", path, json=hours, token=key)
+    assert made.status_code == 201
+    again = grace.call("PUT", path, json=hours, token=key, headers={"If-Match": made.headers["ETag"]})
+    assert again.status_code == 200
+
+
+def test_a_key_and_a_calendar_are_changed_only_as_they_are_known(house, key, problem_of):
+    made = house.post("/v1/freelancers/ada/keys", {"scopes": ["slots:read"]}, token=key).json()
+    calendar = house.get("/v1/freelancers/ada/calendars", token=key).json()["data"][0]["id"]
+    account = house.get("/v1/freelancers/ada/accounts", token=key).json()["data"][0]["id"]
+    for method, path in [
+        ("DELETE", f"keys/{made['id']}"),
+        ("PATCH", f"calendars/{calendar}"),
+        ("PATCH", f"accounts/{account}"),
+        ("DELETE", f"accounts/{account}"),
+    ]:
+        body, stale = {} if method == "PATCH" else None, {"If-Match": '"something else"'}
+        refused = house.call(method, f"/v1/freelancers/ada/{path}", json=body, token=key, headers=stale)
+        problem_of(refused, 412, "revision-mismatch")
+
+
 def test_a_change_leaves_alone_what_it_does_not_name_and_null_takes_a_limit_away(grace, key):
     before = grace.get(GRACE, token=key).json()
     limited = change(grace, GRACE, {"daily_limit": 2, "on_calendar_change": {"delete": "adopt"}}, key).json()

@@ -90,9 +90,9 @@ def test_a_token_of_another_kind_is_no_link(vault):
     token = vault.link_token("lnk_abc")
     mac = token.rpartition("lnk_abc_")[2]
     assert not vault.is_booking_token(f"bkt_{mac}", "lnk_abc", 1)
-    assert not vault.is_feed_token(f"bft_{mac}", "lnk_abc")
+    assert not vault.is_feed_token(f"bft_{mac}", "lnk_abc", 1)
     assert vault.link_id(f"blt_lnk_abc_{vault.booking_token('lnk_abc', 1).removeprefix('bkt_')}") is None
-    assert vault.link_id(f"blt_lnk_abc_{vault.feed_token('lnk_abc').removeprefix('bft_')}") is None
+    assert vault.link_id(f"blt_lnk_abc_{vault.feed_token('lnk_abc', 1).removeprefix('bft_')}") is None
     assert vault.link_id(f"blt_lnk_abc_{vault.address_mark('lnk_abc')}") is None
 
 
@@ -104,30 +104,31 @@ def test_the_token_of_another_installation_is_forged(vault, tmp_path: Path):
 def test_tokens_survive_a_change_of_keys_until_the_old_key_goes(tmp_path: Path):
     path = tmp_path / "secret.key"
     old = Vault.open(path, create=True)
-    token, feed = old.link_token("lnk_abc"), old.feed_token("frl_a")
+    token, feed = old.link_token("lnk_abc"), old.feed_token("frl_a", 1)
     new = Vault.open(tmp_path / "new.key", create=True)
     path.write_bytes((tmp_path / "new.key").read_bytes() + path.read_bytes())
     both = Vault.open(path, create=False)
     assert both.link_id(token) == "lnk_abc"
-    assert both.is_feed_token(feed, "frl_a")
+    assert both.is_feed_token(feed, "frl_a", 1)
     assert both.link_token("lnk_abc") == new.link_token("lnk_abc") != token
     assert new.link_id(token) is None
-    assert not new.is_feed_token(feed, "frl_a")
+    assert not new.is_feed_token(feed, "frl_a", 1)
 
 
 @given(st.text() | st.text().map("blt_".__add__) | st.text().map("blt_lnk_abc_".__add__))
 def test_no_text_is_a_token_or_an_accident(text):
     vault = Vault(Path(), None, {"link token": (b"k" * 32,), "bookings feed token": (b"k" * 32,)})
     assert vault.link_id(text) is None
-    assert not vault.is_feed_token(text, "frl_a")
+    assert not vault.is_feed_token(text, "frl_a", 1)
 
 
 def test_a_feed_token_opens_one_freelancer_s_bookings(vault):
-    token = vault.feed_token("frl_a")
-    assert token == vault.feed_token("frl_a")
-    assert vault.is_feed_token(token, "frl_a")
-    assert not vault.is_feed_token(token, "frl_b")
-    assert not vault.is_feed_token(token.removeprefix("bft_"), "frl_a")
+    token = vault.feed_token("frl_a", 1)
+    assert token == vault.feed_token("frl_a", 1)
+    assert vault.is_feed_token(token, "frl_a", 1)
+    assert not vault.is_feed_token(token, "frl_b", 1)
+    assert not vault.is_feed_token(token, "frl_a", 2)
+    assert not vault.is_feed_token(token.removeprefix("bft_"), "frl_a", 1)
 
 
 def test_a_network_address_is_known_again_and_not_found_out(vault, tmp_path: Path):

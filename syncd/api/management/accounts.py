@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,7 +14,21 @@ from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
 from syncd.api.credentials import presented
 from syncd.api.idempotency import Sent, replay
-from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, desk_of, look_up, made, page, there
+from syncd.api.management.desk import (
+    CHANGING,
+    PROBLEMS,
+    READING,
+    Desk,
+    IfMatch,
+    change,
+    check_match,
+    create,
+    desk_of,
+    look_up,
+    made,
+    page,
+    there,
+)
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import AccountList, AccountSettings, AccountView, Disconnected, NewAccount
@@ -27,7 +42,7 @@ from syncd.sync.connect import Found, Habits, Known, Storing, Wanted, connection
 
 router = APIRouter(tags=["accounts"])
 _ALL, _ONE = "/v1/freelancers/{handle}/accounts", "/v1/freelancers/{handle}/accounts/{account_id}"
-_ASKING: dict[int | str, dict[str, Any]] = {**PROBLEMS, 502: {"model": Problem}}
+_ASKING: dict[int | str, dict[str, Any]] = {502: {"model": Problem}}
 _ACCESS = ("url", "username", "password")
 
 
@@ -48,7 +63,12 @@ def list_accounts(request: Request, handle: str, asked: Annotated[PageQuery, Que
     return look_up(request, document)
 
 
-@router.post(_ALL, operation_id="connect_account", status_code=201, responses={201: {"model": AccountView}, **_ASKING})
+@router.post(
+    _ALL,
+    operation_id="connect_account",
+    status_code=201,
+    responses={201: {"model": AccountView}, **PROBLEMS, **_ASKING},
+)
 def connect_account(
     request: Request, handle: str, body: BodyBytes, sent: NewAccount, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -113,32 +133,40 @@ def _store(desk: Desk, wanted: Wanted, known: Known, found: Found) -> Account:
 @router.get(_ONE, operation_id="get_account", responses={200: {"model": AccountView}, **READING})
 def get_account(request: Request, handle: str, account_id: str) -> Response:
     """An account and its state."""
-    return look_up(request, lambda desk: accounts.account_json(_account(desk, handle, account_id)))
+    return look_up(request, _shown(handle, account_id))
+
+
+def _shown(handle: str, account_id: str) -> Callable[[Desk], dict[str, Any]]:
+    return lambda desk: accounts.account_json(_account(desk, handle, account_id))
 
 
 def _account(desk: Desk, handle: str, account_id: str) -> Account:
     return there(accounts.find_account(desk.session, desk.freelancer(handle), account_id), "account")
 
 
-@router.patch(_ONE, operation_id="update_account", responses={200: {"model": AccountView}, **_ASKING})
-def update_account(request: Request, handle: str, account_id: str, sent: AccountSettings) -> Response:
+@router.patch(_ONE, operation_id="update_account", responses={200: {"model": AccountView}, **CHANGING, **_ASKING})
+def update_account(
+    request: Request, handle: str, account_id: str, sent: AccountSettings, if_match: IfMatch = None
+) -> Response:
     """Change what the body names. With an address, a user name or a password the server is asked first."""
     values = sent.model_dump(exclude_unset=True)
     if any(name in values for name in _ACCESS):
-        return _reconnect(request, handle, account_id, values)
+        return _reconnect(request, (handle, account_id), if_match, values)
 
     def action(desk: Desk) -> Answer:
         row = _account(desk, handle, account_id)
         accounts.change_account(desk.session, desk.config, row, values, desk.now)
         return Answer.of(200, accounts.account_json(row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, account_id), action)
 
 
-def _reconnect(request: Request, handle: str, account_id: str, values: dict[str, Any]) -> Response:
+def _reconnect(request: Request, at: tuple[str, str], if_match: str | None, values: dict[str, Any]) -> Response:
     services: Services = request.app.state.services
+    handle, account_id = at
     with services.store.read() as session:
-        row = _account(desk_of(request, session), handle, account_id)
+        row = _account(desk := desk_of(request, session), handle, account_id)
+        check_match(desk, if_match, _shown(handle, account_id))
         if row.declared:
             raise file_only(f"the account {row.name}")
         wanted = _renewed(services, row, known := known_account(session, handle, row.name), values)
@@ -154,7 +182,7 @@ def _reconnect(request: Request, handle: str, account_id: str, values: dict[str,
         _store(desk, current, known, found)
         return Answer.of(200, accounts.account_json(row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, account_id), action)
 
 
 def _renewed(services: Services, row: Account, known: Known, values: dict[str, Any]) -> Wanted:
@@ -170,8 +198,8 @@ def _renewed(services: Services, row: Account, known: Known, values: dict[str, A
     return replace(wanted, allow_private=row.allow_private, ca_file=row.ca_file)
 
 
-@router.delete(_ONE, operation_id="disconnect_account", responses={200: {"model": Disconnected}, **PROBLEMS})
-def disconnect_account(request: Request, handle: str, account_id: str) -> Response:
+@router.delete(_ONE, operation_id="disconnect_account", responses={200: {"model": Disconnected}, **CHANGING})
+def disconnect_account(request: Request, handle: str, account_id: str, if_match: IfMatch = None) -> Response:
     """Forget an account's password and all that its calendars said; the answer names what was still owed to it."""
 
     def action(desk: Desk) -> Answer:
@@ -180,7 +208,7 @@ def disconnect_account(request: Request, handle: str, account_id: str) -> Respon
         left = [{"booking": one.booking_id, "step": one.step} for one in owed]
         return Answer.of(200, {"id": row.id, "name": row.name, "owed": left})
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, account_id), action)
 
 
 Full = Annotated[

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page, there
+from syncd.api.management.desk import (
+    CHANGING,
+    PROBLEMS,
+    READING,
+    Desk,
+    IfMatch,
+    change,
+    create,
+    gone,
+    look_up,
+    made,
+    page,
+    there,
+)
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import ConsultationList, ConsultationSettings, ConsultationView, NewConsultation
 from syncd.management import consultations
@@ -58,16 +72,21 @@ def create_consultation(
 @router.get(_ONE, operation_id="get_consultation", responses={200: {"model": ConsultationView}, **READING})
 def get_consultation(request: Request, handle: str, slug: str) -> Response:
     """A consultation with all its settings."""
+    return look_up(request, _shown(handle, slug))
 
+
+def _shown(handle: str, slug: str) -> Callable[[Desk], dict[str, Any]]:
     def document(desk: Desk) -> dict[str, Any]:
         person = desk.freelancer(handle)
         return _json(person, there(consultations.find_consultation(desk.session, person, slug), "consultation"))
 
-    return look_up(request, document)
+    return document
 
 
-@router.patch(_ONE, operation_id="update_consultation", responses={200: {"model": ConsultationView}, **PROBLEMS})
-def update_consultation(request: Request, handle: str, slug: str, wanted: ConsultationSettings) -> Response:
+@router.patch(_ONE, operation_id="update_consultation", responses={200: {"model": ConsultationView}, **CHANGING})
+def update_consultation(
+    request: Request, handle: str, slug: str, wanted: ConsultationSettings, if_match: IfMatch = None
+) -> Response:
     """Change what the body names; lists are replaced as a whole. Bookings keep the rules they were booked under."""
 
     def action(desk: Desk) -> Answer:
@@ -77,16 +96,16 @@ def update_consultation(request: Request, handle: str, slug: str, wanted: Consul
         consultations.change_consultation(desk.session, desk.config, row, values, desk.now)
         return Answer.of(200, _json(person, row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, slug), action)
 
 
 @router.delete(
     _ONE,
     operation_id="delete_consultation",
     status_code=204,
-    responses={204: {"description": "Removed; bookings are kept"}, **PROBLEMS},
+    responses={204: {"description": "Removed; bookings are kept"}, **CHANGING},
 )
-def delete_consultation(request: Request, handle: str, slug: str) -> Response:
+def delete_consultation(request: Request, handle: str, slug: str, if_match: IfMatch = None) -> Response:
     """Remove a consultation; its bookings are kept."""
 
     def action(desk: Desk) -> Answer:
@@ -95,7 +114,7 @@ def delete_consultation(request: Request, handle: str, slug: str) -> Response:
         consultations.remove_consultation(desk.session, row, desk.now)
         return gone()
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, slug), action)
 
 
 def _json(person: Freelancer, row: Consultation) -> dict[str, Any]:

@@ -6,16 +6,15 @@ Decides nothing of what may be set.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import Request, Response
+from fastapi import Header, Request, Response
 from sqlalchemy.orm import Session
 
-from syncd.api.answers import Answer
+from syncd.api.answers import Answer, etag_of
 from syncd.api.credentials import KeyHolder, key_holder, presented
 from syncd.api.idempotency import Sent, perform
 from syncd.api.problems import booking_problem
@@ -36,6 +35,11 @@ READING: dict[int | str, dict[str, object]] = {
 PROBLEMS: dict[int | str, dict[str, object]] = {
     code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 503)
 }
+CHANGING: dict[int | str, dict[str, object]] = {**PROBLEMS, 412: {"model": Problem}}
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description="the ETag that GET gave: where it is another by now, nothing changes"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def look_up(request: Request, document: Callable[[Desk], Mapping[str, object]]) 
     services: Services = request.app.state.services
     with services.store.read() as session:
         answer = Answer.of(200, document(desk_of(request, session)))
-    etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    etag = etag_of(answer.body)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag in known or known == ["*"]:
@@ -94,13 +98,33 @@ def look_up(request: Request, document: Callable[[Desk], Mapping[str, object]]) 
     return answer.response(request, headers)
 
 
-def change(request: Request, action: Callable[[Desk], Answer]) -> Response:
-    """Change something in one transaction."""
+def change(
+    request: Request,
+    if_match: str | None,
+    current: Callable[[Desk], Mapping[str, object] | None],
+    action: Callable[[Desk], Answer],
+) -> Response:
+    """Change something in one transaction, if it is as the caller knows it; `current` shows it, None: it isn't there.
+
+    Raises ApiError if it isn't.
+    """
     services: Services = request.app.state.services
     with services.store.write() as session:
-        answer = action(desk_of(request, session))
+        desk = desk_of(request, session)
+        check_match(desk, if_match, current)
+        answer = action(desk)
     services.nudge()
-    return answer.response(request)
+    return answer.response(request, {} if request.method == "DELETE" else {"ETag": etag_of(answer.body)})
+
+
+def check_match(desk: Desk, if_match: str | None, current: Callable[[Desk], Mapping[str, object] | None]) -> None:
+    """Raises ApiError where something isn't as the caller knows it (RFC 9110, 13.1.1)."""
+    if if_match is None:
+        return
+    document = current(desk)
+    known = [tag.strip().removeprefix("W/") for tag in if_match.split(",")]
+    if document is None or (known != ["*"] and etag_of(Answer.of(200, document).body) not in known):
+        raise ApiError("revision-mismatch", "it is not as you know it, someone has changed it since: read it again")
 
 
 def create(request: Request, idempotency_key: str | None, body: bytes, action: Callable[[Desk], Answer]) -> Response:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page
+from syncd.api.management.desk import (
+    CHANGING,
+    PROBLEMS,
+    READING,
+    Desk,
+    IfMatch,
+    change,
+    create,
+    gone,
+    look_up,
+    made,
+    page,
+)
 from syncd.api.schemas.links import PageQuery
-from syncd.api.schemas.management import FreelancerList, FreelancerSettings, FreelancerView, NewFreelancer
+from syncd.api.schemas.management import FreelancerChange, FreelancerList, FreelancerView, NewFreelancer
 from syncd.errors import ApiError
 from syncd.instants import rfc3339
 from syncd.management import freelancers
@@ -53,32 +66,39 @@ def create_freelancer(
     return create(request, idempotency_key, body, action)
 
 
+def _shown(handle: str) -> Callable[[Desk], dict[str, Any]]:
+    return lambda desk: _json(desk, desk.freelancer(handle))
+
+
 @router.get(_ONE, operation_id="get_freelancer", responses={200: {"model": FreelancerView}, **READING})
 def get_freelancer(request: Request, handle: str) -> Response:
     """A freelancer."""
-    return look_up(request, lambda desk: _json(desk, desk.freelancer(handle)))
+    return look_up(request, _shown(handle))
 
 
-@router.patch(_ONE, operation_id="update_freelancer", responses={200: {"model": FreelancerView}, **PROBLEMS})
-def update_freelancer(request: Request, handle: str, wanted: FreelancerSettings) -> Response:
-    """Change what the body names; what the configuration file declares is read-only."""
+@router.patch(_ONE, operation_id="update_freelancer", responses={200: {"model": FreelancerView}, **CHANGING})
+def update_freelancer(request: Request, handle: str, wanted: FreelancerChange, if_match: IfMatch = None) -> Response:
+    """Change what the body names; what the configuration file declares is read-only, but for its feed's token."""
 
     def action(desk: Desk) -> Answer:
         row = desk.freelancer(handle)
         values = wanted.model_dump(exclude_unset=True)
-        freelancers.change_freelancer(desk.session, desk.config, row, values, desk.now)
+        if renewed := values.pop("renew_bookings_feed", False):
+            freelancers.renew_feed(row)
+        if values or not renewed:
+            freelancers.change_freelancer(desk.session, desk.config, row, values, desk.now)
         return Answer.of(200, _json(desk, row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle), action)
 
 
 @router.delete(
     _ONE,
     operation_id="delete_freelancer",
     status_code=204,
-    responses={204: {"description": "Removed; bookings are kept"}, **PROBLEMS},
+    responses={204: {"description": "Removed; bookings are kept"}, **CHANGING},
 )
-def delete_freelancer(request: Request, handle: str) -> Response:
+def delete_freelancer(request: Request, handle: str, if_match: IfMatch = None) -> Response:
     """Remove a freelancer; takes a key for all. Bookings are kept, keys are revoked."""
 
     def action(desk: Desk) -> Answer:
@@ -87,7 +107,7 @@ def delete_freelancer(request: Request, handle: str) -> Response:
         freelancers.remove_freelancer(desk.session, row, desk.now)
         return gone()
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle), action)
 
 
 def _for_all(desk: Desk) -> None:
@@ -97,12 +117,13 @@ def _for_all(desk: Desk) -> None:
 
 def _json(desk: Desk, row: Freelancer) -> dict[str, Any]:
     public_url = desk.config.public_url(desk.services.port)
-    token = desk.services.vault.feed_token(row.id)
+    token = desk.services.vault.feed_token(row.id, row.feed_generation)
+    feed = f"{public_url}/v1/{row.handle}/bookings.ics?token={token}"
     return {
         "id": row.id,
         "handle": row.handle,
         **freelancers.values_of(row),
         "read_only": row.declared,
-        "bookings_feed": f"{public_url}/v1/{row.handle}/bookings.ics?token={token}",
+        "bookings_feed": feed if desk.holder.may("bookings:read", row.id) else None,
         "created_at": rfc3339(row.created_at),
     }

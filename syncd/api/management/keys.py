@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page, there
+from syncd.api.management.desk import (
+    CHANGING,
+    PROBLEMS,
+    READING,
+    Desk,
+    IfMatch,
+    change,
+    create,
+    gone,
+    look_up,
+    made,
+    page,
+    there,
+)
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import KeyList, KeyView, NewKey, NewKeyView
 from syncd.instants import rfc3339
@@ -55,18 +69,21 @@ def create_key(
 @router.get(_ONE, operation_id="get_key", responses={200: {"model": KeyView}, **READING})
 def get_key(request: Request, handle: str, key_id: str) -> Response:
     """A key that works, without its text."""
+    return look_up(request, _shown(handle, key_id))
 
+
+def _shown(handle: str, key_id: str) -> Callable[[Desk], dict[str, object]]:
     def document(desk: Desk) -> dict[str, object]:
         person = desk.freelancer(handle)
         return _json(person, there(keys.find_key(desk.session, person.id, key_id), "key"))
 
-    return look_up(request, document)
+    return document
 
 
 @router.delete(
-    _ONE, operation_id="revoke_key", status_code=204, responses={204: {"description": "Revoked"}, **PROBLEMS}
+    _ONE, operation_id="revoke_key", status_code=204, responses={204: {"description": "Revoked"}, **CHANGING}
 )
-def revoke_key(request: Request, handle: str, key_id: str) -> Response:
+def revoke_key(request: Request, handle: str, key_id: str, if_match: IfMatch = None) -> Response:
     """Revoke a key at once, be it the caller's own."""
 
     def action(desk: Desk) -> Answer:
@@ -74,7 +91,7 @@ def revoke_key(request: Request, handle: str, key_id: str) -> Response:
         there(keys.find_key(desk.session, person.id, key_id), "key").revoked_at = desk.now
         return gone()
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, key_id), action)
 
 
 def _json(person: Freelancer, row: ApiKey) -> dict[str, object]:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from syncd.api.acting import BodyBytes, IdempotencyKey
 from syncd.api.answers import Answer
-from syncd.api.management.desk import PROBLEMS, READING, Desk, change, create, gone, look_up, made, page, there
+from syncd.api.management.desk import (
+    CHANGING,
+    PROBLEMS,
+    READING,
+    Desk,
+    IfMatch,
+    change,
+    create,
+    gone,
+    look_up,
+    made,
+    page,
+    there,
+)
 from syncd.api.schemas.links import PageQuery
 from syncd.api.schemas.management import NewSchedule, ScheduleList, ScheduleSettings, ScheduleView
 from syncd.management import schedules
@@ -51,23 +65,31 @@ def create_schedule(
     return create(request, idempotency_key, body, action)
 
 
+def _shown(handle: str, name: str) -> Callable[[Desk], dict[str, Any] | None]:
+    def document(desk: Desk) -> dict[str, Any] | None:
+        person = desk.freelancer(handle)
+        row = schedules.find_schedule(desk.session, person, name)
+        return None if row is None else _json(person, row)
+
+    return document
+
+
 @router.get(_ONE, operation_id="get_schedule", responses={200: {"model": ScheduleView}, **READING})
 def get_schedule(request: Request, handle: str, name: str) -> Response:
     """A schedule."""
 
-    def document(desk: Desk) -> dict[str, Any]:
-        person = desk.freelancer(handle)
-        return _json(person, there(schedules.find_schedule(desk.session, person, name), "schedule"))
-
-    return look_up(request, document)
+    shown = _shown(handle, name)
+    return look_up(request, lambda desk: there(shown(desk), "schedule"))
 
 
 @router.put(
     _ONE,
     operation_id="put_schedule",
-    responses={200: {"model": ScheduleView}, 201: {"model": ScheduleView}, **PROBLEMS},
+    responses={200: {"model": ScheduleView}, 201: {"model": ScheduleView}, **CHANGING},
 )
-def put_schedule(request: Request, handle: str, name: str, wanted: ScheduleSettings) -> Response:
+def put_schedule(
+    request: Request, handle: str, name: str, wanted: ScheduleSettings, if_match: IfMatch = None
+) -> Response:
     """Set a schedule to what the body says and nothing else; one that isn't there is made."""
 
     def action(desk: Desk) -> Answer:
@@ -79,11 +101,13 @@ def put_schedule(request: Request, handle: str, name: str, wanted: ScheduleSetti
         schedules.change_schedule(desk.session, person, row, values)
         return Answer.of(200, _json(person, row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, name), action)
 
 
-@router.patch(_ONE, operation_id="update_schedule", responses={200: {"model": ScheduleView}, **PROBLEMS})
-def update_schedule(request: Request, handle: str, name: str, wanted: ScheduleSettings) -> Response:
+@router.patch(_ONE, operation_id="update_schedule", responses={200: {"model": ScheduleView}, **CHANGING})
+def update_schedule(
+    request: Request, handle: str, name: str, wanted: ScheduleSettings, if_match: IfMatch = None
+) -> Response:
     """Change what the body names; `hours` and `on` are replaced as a whole."""
 
     def action(desk: Desk) -> Answer:
@@ -92,13 +116,13 @@ def update_schedule(request: Request, handle: str, name: str, wanted: ScheduleSe
         schedules.change_schedule(desk.session, person, row, {**schedules.values_of(row), **_values(wanted)})
         return Answer.of(200, _json(person, row))
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, name), action)
 
 
 @router.delete(
-    _ONE, operation_id="delete_schedule", status_code=204, responses={204: {"description": "Removed"}, **PROBLEMS}
+    _ONE, operation_id="delete_schedule", status_code=204, responses={204: {"description": "Removed"}, **CHANGING}
 )
-def delete_schedule(request: Request, handle: str, name: str) -> Response:
+def delete_schedule(request: Request, handle: str, name: str, if_match: IfMatch = None) -> Response:
     """Remove a schedule that no consultation goes by."""
 
     def action(desk: Desk) -> Answer:
@@ -107,7 +131,7 @@ def delete_schedule(request: Request, handle: str, name: str) -> Response:
         schedules.remove_schedule(desk.session, person, row, desk.now)
         return gone()
 
-    return change(request, action)
+    return change(request, if_match, _shown(handle, name), action)
 
 
 def _values(wanted: ScheduleSettings) -> dict[str, Any]:

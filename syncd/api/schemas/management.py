@@ -72,6 +72,13 @@ class FreelancerSettings(Body):
     invite: Invite = _left_out()
 
 
+class FreelancerChange(FreelancerSettings):
+    """What is changed of a freelancer. `renew_bookings_feed` gives `bookings_feed` another address, also where the file
+    declares the freelancer: the one before opens it no more."""
+
+    renew_bookings_feed: Flag = _left_out()
+
+
 class NewFreelancer(FreelancerSettings):
     """A freelancer: a handle and a time zone at least."""
 
@@ -88,7 +95,8 @@ class OnCalendarChangeView(BaseModel):
 
 
 class FreelancerView(BaseModel):
-    """A freelancer; `read_only` is what the configuration file declares."""
+    """A freelancer; `read_only` is what the configuration file declares. `bookings_feed`, with its token, is shown to
+    keys that have `bookings:read` as well."""
 
     id: str
     handle: str
@@ -106,7 +114,7 @@ class FreelancerView(BaseModel):
     proposals_expire_minutes: int
     invite: Invite
     read_only: bool
-    bookings_feed: str
+    bookings_feed: str | None
     created_at: datetime
 
 

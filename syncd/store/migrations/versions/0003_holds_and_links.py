@@ -41,6 +41,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_links_consultation_id"), "links", ["consultation_id"])
     for table in ("freelancers", "consultations"):
         op.add_column(table, sa.Column("removed", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("freelancers", sa.Column("feed_generation", sa.Integer(), nullable=False, server_default="1"))
     op.add_column("accounts", sa.Column("told_to_wait", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("calendars", sa.Column("corrections", sa.Integer(), nullable=False, server_default="0"))
     for column in _of_bookings():
