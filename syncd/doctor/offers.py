@@ -46,17 +46,28 @@ def _person(session: Session, person: Freelancer) -> Iterator[Finding]:
         return
     shown = [c for c in person.consultations if not c.removed]
     if not shown:
-        yield mend("offers", f"{person.handle} offers no consultation", f"add one to freelancers.{person.handle}")
+        over_http = "add one over the API, with a key of `syncd key create --scope manage`"
+        step = f"add one to freelancers.{person.handle} of the file" if person.declared else over_http
+        yield mend("offers", f"{person.handle} offers no consultation", step)
     accounts = accounts_of(session, person.id)
     connect = f"`syncd connect caldav {person.handle}`"
     if not accounts:
         yield note("offers", f"{person.handle} has no calendar: only bookings block, and none is written down", connect)
     elif not blocking(accounts, ()):
         what = f"no calendar of {person.handle} blocks: what is in them closes no slot"
-        yield note("offers", what, f"`syncd calendars {person.handle} --blocks NAME`")
+        yield note("offers", what, _choose(accounts, "blocks"))
     if accounts and target_of(session, person.id, "") is None and not any(c.target for c in shown):
         what = f"no calendar takes {person.handle}'s consultations: bookings aren't written to any"
-        yield note("offers", what, f"`syncd calendars {person.handle} --target NAME`")
+        yield note("offers", what, _choose(accounts, "target"))
+
+
+def _choose(accounts: Sequence[Account], key: str) -> str:
+    """Where it is set which calendars block or take consultations: in the file for the accounts declared there."""
+    handle = accounts[0].freelancer.handle
+    if all(account.declared for account in accounts):
+        sections = ", ".join(f"freelancers.{handle}.accounts.{account.name}" for account in accounts)
+        return f"set {key} in {sections} of the file"
+    return f"`syncd calendars {handle} --{key} NAME`"
 
 
 def _consultation(

@@ -323,3 +323,14 @@ def test_a_password_variable_that_isnt_set_is_told_with_how_to_set_it(shell):
     shell.configure("[freelancers.ada.accounts.home]\nprovider = 'ics'\npassword_env = 'NOT_SET_1'")
     (step,) = [f["next_step"] for f in shell("doctor", "--json").json["findings"] if "NOT_SET_1" in f["what"]]
     assert "export NOT_SET_1=" in step
+
+
+def test_what_the_file_says_is_changed_there_and_the_rest_over_the_api(shell, feed, event):
+    feed.text = event("b", "20261123T100000Z", "20261123T103000Z")
+    shell.configure(f"[freelancers.ada.accounts.home]\nprovider = 'ics'\nurl = '{feed.url}'\nblocks = []")
+    assert shell("freelancer", "add", "bob", "--time-zone", "UTC").code == 0
+    steps = {finding["what"]: finding["next_step"] for finding in shell("doctor", "--json").json["findings"]}
+    (offers_none,) = [step for what, step in steps.items() if what == "bob offers no consultation"]
+    assert "over the API" in offers_none
+    (blocks,) = [step for what, step in steps.items() if "no calendar of ada blocks" in what]
+    assert blocks == "set blocks in freelancers.ada.accounts.home of the file"
