@@ -55,6 +55,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def complain(text: str) -> None:
+    """One line for a person about what failed, on standard error."""
+    sys.stderr.write(_harmless(text) + "\n")
+
+
 def sentence(error: Exception) -> str:
     """What an error says to a person, without secrets that others wrote into it.
 
