@@ -51,14 +51,14 @@ _RIGHT = {
 
 
 def problem(kind: ProblemType, detail: str, *, retry_after: float | None = None, **members: object) -> Answer:
-    """A problem document; members that are empty are left out."""
+    """A problem document; members that are None are left out."""
     body = {
         "type": f"urn:syncd:problem:{kind.code}",
         "title": kind.title,
         "status": kind.status,
         "detail": detail or kind.title,
         "code": kind.code,
-        **{name: value for name, value in members.items() if value},
+        **{name: value for name, value in members.items() if value is not None},
     }
     headers = {"Retry-After": str(max(1, round(retry_after)))} if retry_after else {}
     if kind.status == 401:
@@ -67,7 +67,7 @@ def problem(kind: ProblemType, detail: str, *, retry_after: float | None = None,
 
 
 def booking_problem(error: BookingError, *, tz: str, duration_minutes: int, trusted: bool) -> Answer:
-    """Why a booking can't be: the reasons the caller may see, and the nearest slots."""
+    """Why a booking can't be: the reasons the caller may see, and the nearest slots, be there any or none."""
     kind = problem_type(error)
     assert kind is not None
     found = [reason for reason in error.reasons if isinstance(reason, Reason)]
@@ -77,7 +77,7 @@ def booking_problem(error: BookingError, *, tz: str, duration_minutes: int, trus
         kind,
         f"{kind.title}: {codes}" if codes else str(error),
         retry_after=error.retry_after or (60 if kind.status == 503 else None),
-        reasons=reasons,
+        reasons=reasons or None,
         alternatives=slots_json(error.alternatives, duration_minutes, tz) if kind.code == "slot-taken" else None,
         current_state=error.current_state,
     )
@@ -89,7 +89,7 @@ def api_problem(error: ApiError) -> Answer:
         error.problem,
         error.detail,
         retry_after=error.retry_after,
-        errors=list(error.errors),
+        errors=list(error.errors) or None,
         current_state=error.current_state,
     )
 
