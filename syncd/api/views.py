@@ -18,9 +18,11 @@ def booking_json(booking: Booking, caller: Caller, now: datetime) -> dict[str, o
     tz = booking.freelancer.tz
     event = booking.event
     trusted = caller.is_trusted
+    state = "expired" if is_over(booking, now) else booking.state
+    held_until = booking.hold_expires_at if state == "held" else None
     return {
         "id": booking.id,
-        "state": "expired" if is_over(booking, now) else booking.state,
+        "state": state,
         "revision": booking.revision,
         "sequence": booking.sequence,
         "freelancer": booking.freelancer.handle,
@@ -44,7 +46,7 @@ def booking_json(booking: Booking, caller: Caller, now: datetime) -> dict[str, o
         "free_cancellation_until": rfc3339(booking.free_cancellation_until_at),
         "proposals": [],
         "conflicts": [],
-        "hold_expires_at": rfc3339(booking.hold_expires_at) if booking.hold_expires_at else None,
+        "hold_expires_at": rfc3339(held_until) if held_until else None,
         **aftermath_json(booking, trusted=trusted),
         "links": _links(booking),
         "created_at": rfc3339(booking.created_at),

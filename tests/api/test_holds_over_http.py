@@ -197,6 +197,19 @@ def test_a_cancelled_hold_has_no_outcome(house):
     assert NINE in house.starts()
 
 
+def test_only_a_hold_says_when_it_expires(house):
+    read = lambda booking: house.get(f"/v1/bookings/{booking['id']}", token=booking["token"]).json()
+    cancelled, released, over = hold(house), hold(house, TEN), hold(house, "2026-11-24T11:00:00Z")
+    assert over["hold_expires_at"]
+    assert to(house, cancelled, "cancel").json()["hold_expires_at"] is None
+    house.call("DELETE", f"/v1/bookings/{released['id']}/hold", token=released["token"])
+    house.clock.forward(hours=1)
+    for booking in (cancelled, released, over):
+        seen = read(booking)
+        assert seen["state"] in ("cancelled", "expired")
+        assert seen["hold_expires_at"] is None
+
+
 @pytest.mark.parametrize("action", ["reschedule", "approve", "decline"])
 def test_what_is_not_for_holds_is_wrong_state(house, problem_of, action):
     booking = hold(house)
