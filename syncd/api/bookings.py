@@ -210,14 +210,18 @@ def reschedule_booking(
     idempotency_key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Move a booking to a new start, by the same predicate as booking it."""
+    """Move a booking to a new start, by the same predicate as booking it; to the start it has, nothing changes."""
 
-    def view(booking: Booking) -> View:
+    def view(booking: Booking) -> View | None:
+        if booking.starts_at == wanted.start:
+            return None
         end_at = wanted.start + (booking.ends_at - booking.starts_at)
         return View(booking.consultation_id, wanted.start, end_at, leave_out=booking.id)
 
     def rehearse(session: Session, services: Services, booking: Booking, _asker: Asker) -> None:
-        lifecycle.check_reschedule(session, services.situations, booking, wanted.start, services.clock())
+        lifecycle.check_movable(booking, services.clock())
+        if booking.starts_at != wanted.start:
+            lifecycle.check_reschedule(session, services.situations, booking, wanted.start, services.clock())
 
     def move(session: Session, services: Services, booking: Booking, asker: Asker, looked: Looked) -> Booking:
         situations, now, agreed = services.situations, services.clock(), wanted.agreed

@@ -271,9 +271,13 @@ def reschedule(
 ) -> Booking:
     """Move a booking by the same predicate, with its duration as booked. Raises as `book` does, and WrongState.
 
-    `agreed` says that the other side was asked: recorded, never required. A look without an answer never refuses.
+    `agreed` says that the other side was asked: recorded, never required. A look without an answer never refuses. To
+    where it is already it isn't moved: nothing changes.
     """
     offers.lock_freelancer(session, booking.freelancer_id)
+    if start_at == booking.starts_at:
+        check_movable(booking, now)
+        return booking
     around = check_reschedule(session, situations, booking, start_at, now)
     expire(session, around.overdue, now)
     before = booking.starts_at

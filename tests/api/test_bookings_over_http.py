@@ -6,6 +6,9 @@ import re
 from datetime import datetime
 
 import pytest
+from sqlalchemy import func, select
+
+from syncd.store.models import BookingAction, OutboxItem
 
 NINE = "2026-11-24T09:00:00+00:00"
 
@@ -254,6 +257,24 @@ def test_agreed_is_recorded_and_never_required(house):
 
 
 # Cancelling
+
+
+def test_moved_to_where_it_is_nothing_changes(house):
+    booking = house.book("2026-11-24T09:00:00Z")
+    house.work()
+    before, path = dict(house.remote["ada"].texts("Work")), f"/v1/bookings/{booking['id']}"
+    house.busy("2026-11-24T09:00:00+00:00", "2026-11-24T09:30:00+00:00", calendar="Private")
+    looks = house.remote["ada"].calls["look"]
+    answer = house.post(f"{path}/reschedule", {"start": "2026-11-24T10:00:00+01:00"}, token=booking["token"])
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
+    assert (answer.json()["revision"], answer.json()["sequence"], answer.json()["start"]) == (1, 0, booking["start"])
+    assert house.get(path, token=booking["token"]).json()["revision"] == 1
+    assert house.remote["ada"].calls["look"] == looks
+    with house.services.store.read() as session:
+        assert session.scalar(select(func.count()).select_from(OutboxItem)) == 0
+        assert list(session.scalars(select(BookingAction.action))) == ["book"]
+    house.work()
+    assert house.remote["ada"].texts("Work") == before
 
 
 def test_cancelling_frees_the_time_and_removes_the_event(house):
