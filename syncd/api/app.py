@@ -41,6 +41,8 @@ from syncd.services import Services
 LARGEST_BODY = 64 * 1024
 _TOO_LARGE = f"a request may have {LARGEST_BODY} bytes"
 _HEARTBEAT = timedelta(minutes=1)
+_LIMITED: dict[int | str, dict[str, Any]] = {429: {"model": Problem}}
+_READY: dict[int | str, dict[str, Any]] = {200: {"model": Health}, 503: {"model": Problem}}
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 
 Message = MutableMapping[str, Any]
@@ -61,36 +63,35 @@ def create_app(services: Services) -> FastAPI:
         responses={500: {"model": Problem}},
     )
     app.state.services = services
-    app.include_router(slots.router, responses={429: {"model": Problem}})  # first, being asked for most
-    for router in MANAGEMENT:  # before what takes any handle
-        app.include_router(router, responses={429: {"model": Problem}})
-    for noun in (
-        booking_list,
-        links,
-        bookings,
-        actions,
-        holds,
-        approvals,
-        aftermath,
-        calendars,
-        ics,
-        simulate,
-        profile,
-    ):
-        app.include_router(noun.router, responses={429: {"model": Problem}})
+    _add_routes(app)
+    _add_handlers(app)
+    _add_middleware(app, services)
+    app.openapi_schema = described(app.openapi())
+    return app
+
+
+_NOUNS = (booking_list, links, bookings, actions, holds, approvals, aftermath, calendars, ics, simulate, profile)
+
+
+def _add_routes(app: FastAPI) -> None:
+    """Every address; the first that fits is taken."""
+    app.include_router(slots.router, responses=_LIMITED)  # first, being asked for most
+    for router in (*MANAGEMENT, *(noun.router for noun in _NOUNS)):  # MANAGEMENT before what takes any handle
+        app.include_router(router, responses=_LIMITED)
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
-    app.add_api_route(
-        "/readyz",
-        readyz,
-        operation_id="readyz",
-        tags=["operations"],
-        responses={200: {"model": Health}, 503: {"model": Problem}},
-    )
+    app.add_api_route("/readyz", readyz, operation_id="readyz", tags=["operations"], responses=_READY)
+
+
+def _add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, problems.on_api_error)
     app.add_exception_handler(SyncdError, problems.on_syncd_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid_request)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(Exception, problems.on_bug)
+
+
+def _add_middleware(app: FastAPI, services: Services) -> None:
+    """What stands around all routes, from the inside out."""
     app.add_middleware(HeadAsGet)
     app.add_middleware(Bounds)
     app.add_middleware(NoNul)
@@ -99,8 +100,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(ServerErrorMiddleware, handler=problems.on_bug)
     app.add_middleware(Cors, services=services)
     app.add_middleware(RequestIds)
-    app.openapi_schema = described(app.openapi())
-    return app
 
 
 def healthz() -> Health:
