@@ -22,7 +22,7 @@ from syncd.sync.glance import look_at
 MANY = int(os.environ.get("SYNCD_HOSTILE", "0"))
 
 
-def with_looks(days: type, hostile: type) -> type:
+def with_looks(days: type, hostile: type, killed: type[BaseException]) -> type:
     """The same days; whoever books looks first, and anyone may look at any time."""
 
     class Looking(days):
@@ -41,7 +41,7 @@ def with_looks(days: type, hostile: type) -> type:
             with self.house.services.store.read() as session:
                 calendars = session.scalars(select(Calendar.id)).all()
             for calendar_id in calendars:
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(Exception, killed):  # with the work that is done meanwhile
                     look_at(self.house.services, calendar_id, around, time.monotonic() + 60)
 
         def wish(self, wish) -> None:
@@ -74,14 +74,14 @@ def play(days: type, *, examples: int, steps: int) -> None:
 
 
 def test_after_days_of_pulls_and_looks_the_store_holds_what_the_server_holds(hostility, at_memory):
-    class AtMemory(with_looks(hostility.Days, hostility.Hostile)):
+    class AtMemory(with_looks(hostility.Days, hostility.Hostile, hostility.Killed)):
         build = staticmethod(at_memory)
 
     play(AtMemory, examples=12, steps=20)
 
 
 def test_after_days_of_pulls_and_looks_at_a_caldav_server_the_store_holds_what_it_holds(hostility, at_radicale):
-    class AtRadicale(with_looks(hostility.Days, hostility.Hostile)):
+    class AtRadicale(with_looks(hostility.Days, hostility.Hostile, hostility.Killed)):
         build = staticmethod(at_radicale)
 
     play(AtRadicale, examples=1, steps=10)
