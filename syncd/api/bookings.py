@@ -216,7 +216,7 @@ def reschedule_booking(
         if booking.starts_at == wanted.start:
             return None
         end_at = wanted.start + (booking.ends_at - booking.starts_at)
-        return View(booking.consultation_id, wanted.start, end_at, leave_out=booking.id)
+        return View(booking.consultation_id, wanted.start, end_at)
 
     def rehearse(session: Session, services: Services, booking: Booking, _asker: Asker) -> None:
         lifecycle.check_movable(booking, services.clock())

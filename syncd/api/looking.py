@@ -23,12 +23,11 @@ Explain = Callable[[BookingError], Answer]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where to look: the span of a consultation; `leave_out` is a booking that is being moved."""
+    """Where to look: the span of a consultation."""
 
     consultation_id: str
     start_at: datetime
     end_at: datetime
-    leave_out: str | None = None
 
     @classmethod
     def of(cls, booking: Booking) -> View:
@@ -59,7 +58,7 @@ def perform_after_look(
 
 
 def _look(services: Services, view: View) -> Looked:
-    return look(services, view.consultation_id, view.start_at, view.end_at, leave_out=view.leave_out)
+    return look(services, view.consultation_id, view.start_at, view.end_at)
 
 
 def _refused(services: Services, sent: Sent, error: BookingError | ApiError, explain: Explain) -> Answer:

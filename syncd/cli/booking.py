@@ -32,7 +32,7 @@ from syncd.instants import rfc3339
 from syncd.questions import duration_of
 from syncd.services import Services
 from syncd.store.models import Booking, Calendar
-from syncd.sync.look import NOT_LOOKED, Looked, look
+from syncd.sync.look import NOT_LOOKED, SERVERS_PATIENCE, Looked, look
 
 Side = Literal["client", "freelancer"]
 Body = TypeVar("Body", bound=BaseModel)
@@ -85,7 +85,7 @@ def book(config_path: Path, wish: BookWish, *, as_json: bool) -> int:
                 lifecycle.check_bookable(
                     session, services.situations, offer, wanted, services.clock(), standing=standing
                 )
-        looked = look(services, offer.consultation.id, around.start_at, around.end_at)
+        looked = look(services, offer.consultation.id, around.start_at, around.end_at, patience=SERVERS_PATIENCE)
         with _explained(services, around, as_json=as_json), services.store.write() as session:
             offer, now, situations = find(session, wish.offer), services.clock(), services.situations
             made = lifecycle.book(session, situations, offer, wanted, wish.side, now, looked=looked, standing=standing)
@@ -218,8 +218,7 @@ def _run(
             with _explained(services, around, as_json=as_json):
                 _ = step.rehearse and step.rehearse(session, services, booking)
         if step.rehearse:
-            moved = booking.id if around.start_at != booking.starts_at else None
-            looked = look(services, booking.consultation_id, around.start_at, around.end_at, leave_out=moved)
+            looked = look(services, booking.consultation_id, around.start_at, around.end_at, patience=SERVERS_PATIENCE)
         with _explained(services, around, as_json=as_json), services.store.write() as session:
             changed = step.change(session, services, find_booking(session, booking_id), looked)
             document = shown(services, changed)

@@ -56,15 +56,15 @@ class _Wanted:
 
 
 def look(
-    services: Services, consultation_id: str, start_at: datetime, end_at: datetime, *, leave_out: str | None = None
+    services: Services, consultation_id: str, start_at: datetime, end_at: datetime, *, patience: float = PATIENCE
 ) -> Looked:
-    """Ask every account whose calendars could block this span, within two seconds altogether, outside any transaction.
+    """Ask every account whose calendars could block this span, outside any transaction: within two seconds altogether,
+    or with the `patience` of a person at a terminal.
 
-    What is found busy is in the store when this returns. `leave_out` is a booking that is being moved: its event, like
-    all of ours, is told by identity and never by the span, so it changes nothing here. Raises StoreError.
+    What is found busy is in the store when this returns. Our own events, that of a booking which is being moved too,
+    are told by identity and never by the span. Raises StoreError.
     """
-    del leave_out
-    began, until = time.monotonic(), time.monotonic() + PATIENCE
+    began, until = time.monotonic(), time.monotonic() + patience
     with services.store.read() as session:
         consultation = session.get(Consultation, consultation_id)
         if consultation is None:
