@@ -14,7 +14,7 @@ demo: install
 	$(BIN)/syncd demo
 
 test: check
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
