@@ -21,7 +21,6 @@ CONFIG = """
 sync_every = "2s"
 [server]
 port = {port}
-rate_limits = {{ feed = "100000/second", booking = "100000/second" }}
 rate_limits = {{ feed = "1000000/minute", booking = "1000000/minute" }}
 [freelancers.ada]
 time_zone = "UTC"

@@ -58,7 +58,7 @@ from syncd.sync.pull import PullSettings, pull_window
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 DIED = 137
-SETTINGS = PullSettings(timedelta(days=30), timedelta(hours=6))
+SETTINGS = PullSettings(timedelta(days=30), timedelta(hours=6), private_networks=True)
 
 CONFIG = """
 [daemon]
