@@ -24,14 +24,14 @@ import uvicorn
 from providers.errors import GrantRevoked
 from syncd.booking.expiry import sweep
 from syncd.config import Config, later_keys, load_config
-from syncd.errors import ConfigError, Mistake, StoreError, SyncdError
+from syncd.errors import ConfigError, Mistake, SyncdError
 from syncd.jobs.account import WorkReport, Workshop
 from syncd.jobs.due import Order
 from syncd.jobs.embedded import Runner, work_through
 from syncd.locks import ProcessLocks
 from syncd.management.freelancers import disconnect_removed
 from syncd.notify import Notifier
-from syncd.services import Services, apply_declared, database_file
+from syncd.services import Services, apply_declared
 from syncd.store import keys, leases
 from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
@@ -40,31 +40,6 @@ log = structlog.get_logger("syncd")
 
 _STOP_PATIENCE = 5.0  # seconds
 _PACE = 0.2  # seconds between two looks at what other processes wrote
-
-
-def database_path(config: Config) -> Path:
-    """Where the configured database is. Raises ConfigError for one that isn't SQLite."""
-    path = database_file(config)
-    if path is None:
-        expected = "must be sqlite:///… : PostgreSQL is not supported by this version"
-        raise ConfigError(mistakes=[Mistake("daemon.database", expected)])
-    return Path(path)
-
-
-def open_locks(config: Config) -> ProcessLocks:
-    """The process locks of the configured database, by whatever links it is reached.
-
-    Raises ConfigError where it isn't SQLite or has no folder, StoreError where nothing can be written beside it.
-    """
-    path = database_path(config).resolve()
-    try:
-        return ProcessLocks(Path(f"{path}.lock"))
-    except (FileNotFoundError, NotADirectoryError):
-        expected = f"there is no folder {path.parent} for {path.name}: make it, or name a file elsewhere"
-        raise ConfigError(mistakes=[Mistake("daemon.database", expected)]) from None
-    except OSError as error:
-        where = f"{path}.lock can't be written: {error.strerror}"
-        raise StoreError(f"{where}; syncd must be able to write to {path.parent}, where its database is") from None
 
 
 def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:

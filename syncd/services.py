@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
@@ -12,7 +13,9 @@ from providers import open_provider
 from providers.model import Connection
 from providers.port import Provider
 from syncd.config import Config
+from syncd.errors import ConfigError, Mistake, StoreError
 from syncd.feed import Feed
+from syncd.locks import ProcessLocks
 from syncd.secrets import Vault
 from syncd.situation import Situations
 from syncd.store.declared import Applying, apply_config
@@ -70,3 +73,28 @@ def database_file(config: Config) -> str | None:
     """The path of a SQLite database, None for any other."""
     url = make_url(config.database_url)
     return url.database if url.get_backend_name() == "sqlite" else None
+
+
+def database_path(config: Config) -> Path:
+    """Where the configured database is. Raises ConfigError for one that isn't SQLite."""
+    path = database_file(config)
+    if path is None:
+        expected = "must be sqlite:///… : PostgreSQL is not supported by this version"
+        raise ConfigError(mistakes=[Mistake("daemon.database", expected)])
+    return Path(path)
+
+
+def open_locks(config: Config) -> ProcessLocks:
+    """The process locks of the configured database, by whatever links it is reached.
+
+    Raises ConfigError where it isn't SQLite or has no folder, StoreError where nothing can be written beside it.
+    """
+    path = database_path(config).resolve()
+    try:
+        return ProcessLocks(Path(f"{path}.lock"))
+    except (FileNotFoundError, NotADirectoryError):
+        expected = f"there is no folder {path.parent} for {path.name}: make it, or name a file elsewhere"
+        raise ConfigError(mistakes=[Mistake("daemon.database", expected)]) from None
+    except OSError as error:
+        where = f"{path}.lock can't be written: {error.strerror}"
+        raise StoreError(f"{where}; syncd must be able to write to {path.parent}, where its database is") from None

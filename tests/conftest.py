@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,18 @@ from scripted_caldav import ScriptedServer
 from availability import zones
 
 zones.pin()
+
+
+def _let_signals_through() -> None:
+    """What a shell's `&` and nohup ignore is ignored by all that the tests start, unless somebody here listens."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+_let_signals_through()
 
 
 @dataclass

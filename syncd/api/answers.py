@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 
 def unless_known(

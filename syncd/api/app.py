@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -153,6 +154,12 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
+def _holder_of_nul(scope: MutableMapping[str, Any]) -> str:
+    """The name of the first parameter that holds NUL, without what it holds."""
+    asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return next((name.replace("\0", "") for name, value in asked if "\0" in name + value), "")
+
+
 class NoNul:
     """Refuses NUL in an address: no name here holds it, and PostgreSQL can't be asked for a text that does."""
 
@@ -167,8 +174,8 @@ class NoNul:
                 Request(scope)
             )
         elif scope["type"] == "http" and b"%00" in scope["query_string"]:
-            refusal = problems.problem(PROBLEM_TYPES["invalid-request"], "the query must not hold NUL (%00)")
-            app = refusal.response(Request(scope))
+            wrong = {"pointer": f"query:{_holder_of_nul(scope)}", "code": "nul", "detail": "must not hold NUL (%00)"}
+            app = problems.invalid_request([wrong]).response(Request(scope))
         await app(scope, receive, send)
 
 

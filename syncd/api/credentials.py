@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from fastapi import Request
 from sqlalchemy.orm import Session
+from starlette.requests import Request
 
 from syncd.booking.lifecycle import Side
 from syncd.booking.links import LinkHolder, check_open, link_holder

@@ -121,9 +121,13 @@ def _told(request: Request, kind: ProblemType, error: Exception, answer: Answer)
 async def on_invalid_request(request: Request, error: Exception) -> Response:
     """FastAPI's handler for what its validation refuses."""
     assert isinstance(error, RequestValidationError)
-    errors = [_field_error(e) for e in error.errors()]
+    return invalid_request([_field_error(e) for e in error.errors()]).response(request)
+
+
+def invalid_request(errors: list[dict[str, str]]) -> Answer:
+    """What was sent can't be understood, and where."""
     detail = "; ".join(f"{e['pointer'] or 'the body'}: {e['detail']}" for e in errors[:5])
-    return problem(PROBLEM_TYPES["invalid-request"], detail, errors=errors).response(request)
+    return problem(PROBLEM_TYPES["invalid-request"], detail, errors=errors)
 
 
 def _field_error(error: dict[str, Any]) -> dict[str, str]:

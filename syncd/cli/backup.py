@@ -14,8 +14,7 @@ from syncd.care.backup import back_up
 from syncd.care.restore import Place, restore
 from syncd.cli.setup import opened, prepare
 from syncd.cli.show import counted, print_json, progress_bars, say
-from syncd.daemon import database_path, open_locks
-from syncd.services import utc_now
+from syncd.services import database_path, open_locks, utc_now
 from syncd.store.copies import Contents
 
 

@@ -20,13 +20,13 @@ from sqlalchemy import select
 from availability import zones
 from syncd.cli.keys import make_key
 from syncd.config import load_config
-from syncd.daemon import Daemon, listen, open_locks
+from syncd.daemon import Daemon, listen
 from syncd.demo import calendar_server
 from syncd.demo.calendar_server import USERNAME, CalendarServer
 from syncd.demo.week import week_of
 from syncd.errors import SyncdError
 from syncd.log import configure_logging
-from syncd.services import Services, open_services, utc_now
+from syncd.services import Services, open_locks, open_services, utc_now
 from syncd.store.keys import SCOPES
 from syncd.store.models import Account
 

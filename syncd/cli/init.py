@@ -247,8 +247,7 @@ def _write(config_path: Path, first: First, account: _Account | None) -> None:
 
 def _store(config: Config, first: First, account: _Account | None) -> None:
     """Make key and database, and keep the account that was tried. Raises ApiError, ConfigError, StoreError."""
-    from syncd.daemon import open_locks
-    from syncd.services import open_services
+    from syncd.services import open_locks, open_services
 
     with closing(open_locks(config)) as locks:
         if locks.daemon_runs():

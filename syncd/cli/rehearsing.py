@@ -16,10 +16,9 @@ from typing import Any
 from syncd.cli.setup import prepare
 from syncd.cli.show import counted, print_json, say
 from syncd.config import Config
-from syncd.daemon import database_path
 from syncd.jobs.due import DueWork, Order, due_work
 from syncd.outbox.plan import Step
-from syncd.services import Services, open_services
+from syncd.services import Services, database_path, open_services
 from syncd.store import leases
 from syncd.sync.pull import Way
 

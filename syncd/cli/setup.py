@@ -42,8 +42,7 @@ def opened(config_path: Path, *, quiet: bool = True) -> Iterator[Opened]:
     While a daemon runs, the file is applied by it alone, at its start and on SIGHUP (semantics 28).
     """
     config = prepare(config_path, quiet=quiet)
-    from syncd.daemon import open_locks
-    from syncd.services import open_services
+    from syncd.services import open_locks, open_services
 
     locks = open_locks(config)
     services = open_services(config, apply=not locks.daemon_runs())

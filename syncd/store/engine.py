@@ -6,12 +6,10 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from importlib import resources
+from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
@@ -19,6 +17,10 @@ from sqlalchemy.orm import Session
 from syncd.errors import ConfigError, Mistake, StoreError
 from syncd.store.models import TRIGGERS
 
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _PRAGMAS = ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON", "synchronous=FULL")
 
 
@@ -171,18 +173,33 @@ def _begin(connection: Any) -> None:
 
 def alembic_config(url: str = "") -> AlembicConfig:
     """Alembic's settings without an .ini file; `url` only matters for rendering SQL offline."""
+    from alembic.config import Config as AlembicConfig
+
     config = AlembicConfig()
-    config.set_main_option("script_location", str(resources.files("syncd.store") / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return config
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the schema to the newest revision, in one transaction."""
+    """Bring the schema to the newest revision, in one transaction; who finds it there waits for no writer."""
+    if _revision(engine) == max(script.name.partition("_")[0] for script in (_MIGRATIONS / "versions").glob("0*.py")):
+        return
+    from alembic import command  # which takes longer to load than most commands take
+
     config = alembic_config()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _revision(engine: Engine) -> str | None:
+    """The schema's revision; none where there is no schema yet."""
+    with engine.connect().execution_options(readonly=True) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return found
 
 
 def has_data(url: str) -> bool:
@@ -190,7 +207,7 @@ def has_data(url: str) -> bool:
     engine = make_engine(url)
     try:
         with _opening(engine):
-            return inspect(engine).has_table("alembic_version")
+            return _revision(engine) is not None
     finally:
         engine.dispose()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syncd.store.models import ApiKey, IdempotentAnswer
@@ -14,6 +15,11 @@ from syncd.store.models import ApiKey, IdempotentAnswer
 Scope = Literal["slots:read", "bookings:read", "bookings:write", "manage"]
 SCOPES: tuple[Scope, ...] = ("slots:read", "bookings:read", "bookings:write", "manage")
 KEEP_ANSWERS = timedelta(hours=24)
+# What inserts or takes the place of what is there: each database has its own.
+_INSERTS: dict[str, Callable[[Any], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 
 
 def find_key(session: Session, key_hash: str) -> ApiKey | None:
@@ -34,15 +40,15 @@ def kept_answer(session: Session, scope: str, now: datetime) -> IdempotentAnswer
 
 def keep_answer(session: Session, scope: str, body_hash: str, status: int, sealed: bytes, now: datetime) -> None:
     """Keep an answer in the transaction that made it true, in the place of one whose time is up."""
-    kept = IdempotentAnswer(
-        scope=scope,
-        body_hash=body_hash,
-        status=status,
-        answer=sealed,
-        created_at=now,
-        expires_at=now + KEEP_ANSWERS,
-    )
-    session.merge(kept)
+    kept = {
+        "body_hash": body_hash,
+        "status": status,
+        "answer": sealed,
+        "created_at": now,
+        "expires_at": now + KEEP_ANSWERS,
+    }
+    insert = _INSERTS[session.get_bind().dialect.name](IdempotentAnswer).values(scope=scope, **kept)
+    session.execute(insert.on_conflict_do_update(index_elements=["scope"], set_=kept))
 
 
 def drop_expired_answers(session: Session, now: datetime) -> None:

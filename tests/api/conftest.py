@@ -29,11 +29,11 @@ from providers.model import Connection
 from syncd.api.app import create_app
 from syncd.cli.keys import make_key
 from syncd.config import load_config
-from syncd.daemon import open_locks, open_workshop
+from syncd.daemon import open_workshop
 from syncd.jobs.account import WorkReport
 from syncd.jobs.due import DUE, Order
 from syncd.jobs.embedded import work_through
-from syncd.services import Services, open_services
+from syncd.services import Services, open_locks, open_services
 from syncd.store.models import Account
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday

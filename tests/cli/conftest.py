@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,11 +59,37 @@ class Done:
         return json.loads(self.out)
 
 
+class Warm:
+    """A process that has loaded `syncd`, and runs commands in forks of itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._streams = [str(folder / name) for name in ("stdin", "stdout", "stderr")]
+        self._turn = threading.Lock()
+        command = [sys.executable, str(Path(__file__).with_name("warm.py"))]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: str) -> Done:
+        job = {"folder": str(folder), "environment": dict(environment), "arguments": arguments}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._turn:
+            for path, text in zip(self._streams, (stdin, "", ""), strict=True):
+                Path(path).write_text(text, encoding="utf-8")
+            self._process.stdin.write(json.dumps(job | {"streams": self._streams}) + "\n")
+            self._process.stdin.flush()
+            code = int(self._process.stdout.readline())
+            _, out, err = (Path(path).read_text(encoding="utf-8") for path in self._streams)
+        return Done(code, out, err)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
 class Shell:
     """A folder with a configuration file, and commands run in it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, warm: Warm) -> None:
+        self.folder, self._warm = folder, warm
         self.environment = os.environ | {"TZ": "Asia/Tokyo", "NO_COLOR": "1", "COLUMNS": "120"}
 
     def configure(self, more: str = "", *, private: bool = True) -> None:
@@ -76,10 +102,9 @@ class Shell:
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **streams)
 
     def __call__(self, *arguments: str, stdin: str = "") -> Done:
-        process = self.start(*arguments)
-        out, err = process.communicate(stdin)
-        assert "Traceback" not in err, err
-        return Done(process.returncode, out, err)
+        done = self._warm.run(self.folder, self.environment, arguments, stdin)
+        assert "Traceback" not in done.err, done.err
+        return done
 
     def fails(self, code: int, words: str, *arguments: str, stdin: str = "") -> None:
         """A command that fails says why in one sentence on stderr, and nothing on stdout."""
@@ -94,10 +119,17 @@ class Shell:
         return ("connect", "caldav", "ada", "--url", url, "--username", username, *more)
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    made = Warm(tmp_path_factory.mktemp("warm"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path, warm: Warm) -> Shell:
     """A folder with a configuration of one freelancer, who has no account yet."""
-    made = Shell(tmp_path)
+    made = Shell(tmp_path, warm)
     made.configure()
     return made
 

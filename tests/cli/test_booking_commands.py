@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -305,11 +304,11 @@ def test_a_look_at_the_calendar_finds_what_no_pull_has_seen(shell, radicale, eve
 
 def test_of_two_commands_that_race_for_a_start_one_wins(shell, start):
     assert shell("status").code == 0, "the database is there"
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda _: shell("book", "ada/intro", start(10), *GRACE), range(2)))
-    assert sorted(one.code for one in done) == [0, 1]
-    (lost,) = [one for one in done if one.code]
-    assert "is taken" in lost.err
+    racing = [shell.start("book", "ada/intro", start(10), *GRACE) for _ in range(2)]
+    said = [process.communicate()[1] for process in racing]
+    assert sorted(process.returncode for process in racing) == [0, 1]
+    (lost,) = [error for process, error in zip(racing, said, strict=True) if process.returncode]
+    assert "is taken" in lost
 
 
 def test_what_an_output_cant_show_is_shown_plainer_and_stops_nothing(shell, start):

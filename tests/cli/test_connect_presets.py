@@ -70,7 +70,8 @@ def test_a_person_chooses_a_service_and_is_told_which_password_it_wants(shell, o
     terminal.answer("server's address", "not a server")
     terminal.answer("must be a server", f"{scripted.url}remote.php/dav/")
     terminal.answer("user name there", scripted.username)
-    terminal.answer("Settings, Security, Devices & sessions", scripted.password)
+    terminal.answer("Password of", scripted.password)
+    assert "Settings, Security, Devices & sessions" in terminal.shown
     terminal.answer("Which of them block?", "nope")
     terminal.answer("there is no calendar 'nope'; right would be one of Work", "1")
     terminal.answer("Which takes the consultations", "none")

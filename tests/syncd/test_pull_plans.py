@@ -303,10 +303,11 @@ STALE_AFTER = timedelta(minutes=30)
         ({"synced_at": NOW}, {"state": "failing"}, "fresh"),
         ({"synced_at": NOW, "held_back_at": NOW}, {}, "held_back"),
         ({"synced_at": NOW - 2 * STALE_AFTER, "held_back_at": NOW}, {}, "stale"),
+        ({"synced_at": NOW, "expanded_until_at": None}, {}, "stale"),  # what its events mean was set otherwise
     ],
 )
 def test_a_calendar_is_trusted_by_its_last_successful_pull(calendar, account, state):
-    row = SimpleNamespace(**{"id": "cal_a", "held_back_at": None, "expanded_until_at": None, **calendar})
+    row = SimpleNamespace(**{"id": "cal_a", "held_back_at": None, "expanded_until_at": NOW, **calendar})
     trust = trust_of(row, SimpleNamespace(**{"state": "ok", "when_stale": "close", **account}), STALE_AFTER, NOW)
     assert trust.state == state
     assert trust.is_known == (state in ("fresh", "held_back"))
