@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import signal
 import threading
@@ -31,6 +32,12 @@ def _let_signals_through() -> None:
 
 
 _let_signals_through()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what the tests make, not again and again among all that was loaded for them."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl
@@ -54,6 +55,16 @@ ASGI = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 def create_app(services: Services) -> FastAPI:
     """The HTTP application on an opened installation."""
+    app = FastAPI(routes=_routed().routes, openapi_url=None, redirect_slashes=False)
+    app.state.services, app.state.document = services, document()
+    _add_handlers(app)
+    _add_middleware(app, services)
+    return app
+
+
+@cache
+def _routed() -> FastAPI:
+    """The routes and their document; every installation has the same, and making them takes most of a start."""
     app = FastAPI(
         title="syncd",
         version=version("syncd"),
@@ -63,12 +74,14 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,  # what is sent to `…/` may have come by a proxy, of which a redirect knows nothing
         responses={500: {"model": Problem}},
     )
-    app.state.services = services
     _add_routes(app)
-    _add_handlers(app)
-    _add_middleware(app, services)
     app.openapi_schema = described(app.openapi())
     return app
+
+
+def document() -> dict[str, Any]:
+    """`/openapi.json`."""
+    return _routed().openapi()
 
 
 _NOUNS = (booking_list, links, bookings, actions, holds, approvals, aftermath, calendars, ics, simulate, profile)

@@ -160,7 +160,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 def _allow(request: Request, status: int) -> dict[str, str]:
     """What can be done at an address (RFC 9110, 10.2.1): of several routes the framework names the first one's."""
-    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"] if status == 405 else {}
+    paths: dict[str, dict[str, object]] = request.app.state.document["paths"] if status == 405 else {}
     here = [known for path, known in paths.items() if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)]
     methods = {method.upper() for known in here for method in known}
     methods |= {"HEAD"} if "GET" in methods else set()

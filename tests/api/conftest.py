@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import uvicorn
+from furnished import furnish
 from sqlalchemy import select
 
 from providers.memory import MemoryAccount, MemoryProvider
@@ -320,6 +321,17 @@ def _fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
     return True
 
 
+_ENDING: list[threading.Thread] = []
+"""Servers that were told to end, and look for that ten times a second."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ended() -> Iterator[None]:
+    yield
+    for thread in _ENDING:
+        thread.join()
+
+
 @contextmanager
 def _served(services: Services) -> Iterator[str]:
     """Serve an installation on a free port of loopback."""
@@ -336,11 +348,12 @@ def _served(services: Services) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join()
+            _ENDING.append(thread)
 
 
 @contextmanager
 def _opened(folder: Path, config: str = CONFIG) -> Iterator[House]:
+    furnish(folder)
     (folder / "config.toml").write_text(config, encoding="utf-8")
     clock = Clock()
     services = open_services(load_config(folder / "config.toml", {}), clock=clock)

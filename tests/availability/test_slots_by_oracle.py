@@ -283,17 +283,16 @@ def test_the_cases_reach_starts_that_one_reason_alone_forbids():
     alone: set[str] = set()
     wanted = set(typing.get_args(Code))
 
-    # Which cases are drawn depends on all of the code there is: hypothesis takes its constants for likely values.
-    @settings(QUICK, max_examples=2_000, derandomize=True, database=None, phases=[Phase.generate])
-    @given(cases())
-    def collect(case: Case):
-        if alone == wanted:
-            return
+    def completes(case: Case) -> bool:
         whole = range(-(-case.window[0] // 900) * 900, case.window[1], 900)
         alone.update(*(codes for codes in (why(case, start) for start in whole) if len(codes) == 1))
+        return alone == wanted
 
-    collect()
-    assert alone == wanted
+    # Which cases are drawn depends on all of the code there is: hypothesis takes its constants for likely values.
+    find(cases(), completes, settings=_ONE_AFTER_ANOTHER)
+
+
+_ONE_AFTER_ANOTHER = settings(QUICK, max_examples=2000, database=None, derandomize=True, phases=[Phase.generate])
 
 
 @pytest.mark.parametrize(
@@ -312,5 +311,4 @@ def test_the_cases_reach_every_oddity_of_zones_with_slots_around_it(walk: Simple
         slots = open_slots(case.engine, case.duration, case.window)
         return bool(slots) and odd(sorted(walk.ranges(case)), list(walk.clock(case.tz, case.day).values()))
 
-    quick = settings(QUICK, max_examples=2000, database=None, derandomize=True, phases=[Phase.generate])
-    find(cases(anchor), is_odd, settings=quick)
+    find(cases(anchor), is_odd, settings=_ONE_AFTER_ANOTHER)

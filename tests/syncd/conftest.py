@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 import structlog
+from furnished import furnish
 from sqlalchemy import func, select
 
 from availability import Situation
@@ -114,6 +115,7 @@ class House:
         self.remote: MemoryAccount = memory.account(self.url)
         for name in calendars:
             self.remote.add_calendar(name)
+        furnish(folder)
         self.services = open_services(self.config(), clock=self.clock)
         self.locks = ProcessLocks(folder / "lock")
         self.shop = self.workshop()
