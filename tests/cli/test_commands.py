@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 import requests
@@ -94,6 +95,10 @@ def test_help_takes_less_than_ten_times_what_the_interpreter_takes():
     rounds = [(cpu("-m", "syncd", "--help"), cpu("-c", "pass")) for _ in range(7)]
     ours, nothing = (statistics.median(column) for column in zip(*rounds, strict=True))
     assert ours < 10 * nothing
+
+
+def test_the_version_is_the_packages(shell):
+    assert shell("--version").out == f"syncd {version('syncd')}\n"
 
 
 def test_slots_and_explain_speak_the_freelancers_zone(shell):

@@ -1,6 +1,7 @@
 """The process ends between any two effects, starts again, and nothing is lost, doubled or left behind.
 
-`story.py` plays and says what an effect is; here N is raised from 0 until the story ends without dying.
+`story.py` plays and says what an effect is; here N is raised from 0 until the story ends without dying. With
+`SYNCD_EVERY_EFFECT=1` in the environment each N is taken, else every other one.
 """
 
 from __future__ import annotations

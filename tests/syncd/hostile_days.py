@@ -183,7 +183,8 @@ class Days(RuleBasedStateMachine):
         else:
             self.put(self.other.work, name, _edited(text, how))
         if how == "unreadable" or (how != "noted" and self.by_hand.get(booking) != "unreadable"):
-            self.by_hand[booking] = "maybe" if self.working or self.owes(booking) else how
+            unsure = how != "unreadable" and (self.working or self.owes(booking))
+            self.by_hand[booking] = "maybe" if unsure else how
 
     @rule(what=st.sampled_from(["forget", "delete", "make", "remake"]), calendar=calendars)
     def change_server(self, what: str, calendar: str) -> None:
