@@ -21,7 +21,7 @@ from syncd.api.problems import booking_problem
 from syncd.api.schemas.common import Problem, Side
 from syncd.api.views import booking_json, new_booking_json
 from syncd.booking.clients import Standing
-from syncd.errors import ApiError, BookingError
+from syncd.errors import ApiError, AvailabilityUnknown, BookingError
 from syncd.services import Services
 from syncd.store.keys import Scope
 from syncd.store.models import Booking
@@ -118,11 +118,13 @@ def act_after_look(
     action: Callable[[Session, Services, Booking, Asker, Looked], Booking],
     *,
     makes_another: bool = False,
+    goes_on: bool = False,
 ) -> Response:
     """Run an action that a live look comes before: `rehearse` raises what stands against it, `view` says where to look.
 
-    A look elsewhere than where the booking is by then counts for nothing: it may have been moved meanwhile. One that
-    `makes_another` booking is answered as that booking is, with its token.
+    A look elsewhere than where the booking is by then counts for nothing, as it was moved meanwhile: whoever asks is
+    told to ask again, unless the action `goes_on` without an answer. One that `makes_another` booking is answered as
+    that booking is, with its token.
     """
     the_act = _Act.of(request, booking_id, key, on_behalf_of, "bookings:write")
 
@@ -136,8 +138,11 @@ def act_after_look(
 
     def run(session: Session, at: View | None, looked: Looked) -> Answer:
         booking = the_act.find(session)
-        seen = looked if view(booking) == at else NOT_LOOKED
-        changed = action(session, the_act.services, booking, the_act.asker, seen)
+        if view(booking) != at:
+            if not goes_on:
+                raise AvailabilityUnknown("the booking was moved meanwhile: try again", retry_after=1)
+            looked = NOT_LOOKED
+        changed = action(session, the_act.services, booking, the_act.asker, looked)
         return the_act.new_answer(changed) if makes_another else the_act.answer(changed)
 
     return perform_after_look(the_act.services, the_act.sent, ask, run, the_act.refuse).response(request)

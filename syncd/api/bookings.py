@@ -230,7 +230,7 @@ def reschedule_booking(
         )
 
     key = Conditions(idempotency_key, if_match, body)
-    return act_after_look(request, booking_id, key, wanted.on_behalf_of, view, rehearse, move)
+    return act_after_look(request, booking_id, key, wanted.on_behalf_of, view, rehearse, move, goes_on=True)
 
 
 @router.post(

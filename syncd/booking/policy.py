@@ -139,8 +139,15 @@ def is_in_time(facts: Facts, who: Actor) -> bool:
 
 def contradicts(facts: Facts) -> bool:
     """Whether what the sides told can't all be true."""
-    disagreed = any(facts.completed_by - {absence.by} for absence in facts.absences)
+    never_came = [absence for absence in facts.absences if not _came_too_late(facts, absence.absent)]
+    disagreed = any(facts.completed_by - {absence.by} for absence in never_came)
     return disagreed or any(_contradicts(facts, who) for who in SIDES)
+
+
+def _came_too_late(facts: Facts, who: Actor) -> bool:
+    """Whether a side is told to have joined so late that it counts as absent; the consultation may still be held."""
+    joined = _joined(facts, who).values()
+    return bool(joined) and all(is_absence(facts.start, at, facts.policy) for at in joined)
 
 
 def _contradicts(facts: Facts, who: Actor) -> bool:

@@ -122,7 +122,7 @@ def _wanted(wish: BookWish, around: Around, questions: Sequence[Mapping[str, Any
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step: `change` does it, and `rehearse` raises what stands against it where a look comes before."""
+    """A step: `change` does it; where a look comes before, `rehearse` raises what stands against it, or says False."""
 
     name: str
     change: Callable[[Session, Services, Booking, Looked], Booking]
@@ -191,8 +191,11 @@ def reschedule(config_path: Path, booking_id: str, at: str, side: Side, *, as_js
         return local_instant(at, booking.freelancer.tz)
 
     def rehearse(session: Session, services: Services, booking: Booking) -> object:
-        now = services.clock()
-        return lifecycle.check_reschedule(session, services.situations, booking, start_of(booking), now)
+        start_at, now = start_of(booking), services.clock()
+        lifecycle.check_movable(booking, now)
+        if start_at == booking.starts_at:
+            return False  # nothing will change: there is nothing to look at
+        return lifecycle.check_reschedule(session, services.situations, booking, start_at, now)
 
     def change(session: Session, services: Services, booking: Booking, looked: Looked) -> Booking:
         start_at, now, situations = start_of(booking), services.clock(), services.situations
@@ -215,12 +218,16 @@ def _run(
         with services.store.read() as session:
             booking = find_booking(session, booking_id)
             around = replace(around_of(booking), start_at=start_of(booking))
+            span = booking.starts_at, booking.ends_at
             with _explained(services, around, as_json=as_json):
-                _ = step.rehearse and step.rehearse(session, services, booking)
-        if step.rehearse:
+                looks = step.rehearse is not None and step.rehearse(session, services, booking) is not False
+        if looks:
             looked = look(services, booking.consultation_id, around.start_at, around.end_at, patience=SERVERS_PATIENCE)
         with _explained(services, around, as_json=as_json), services.store.write() as session:
-            changed = step.change(session, services, find_booking(session, booking_id), looked)
+            booking = find_booking(session, booking_id)
+            if looks and span != (booking.starts_at, booking.ends_at):
+                raise ApiError("revision-mismatch", "the booking was moved meanwhile: try again")
+            changed = step.change(session, services, booking, looked)
             document = shown(services, changed)
         return _tell(step.name, document, installation, as_json=as_json)
 

@@ -73,8 +73,8 @@ def _patiently(shop: Workshop, accounts: list[str], order: Order) -> WorkReport:
 def _names(services: Services, accounts: Iterable[str]) -> list[str]:
     """Accounts as one names them, by their ids."""
     with services.store.read() as session:
-        rows = [session.get_one(Account, account) for account in accounts]
-        return [f"{row.freelancer.handle}/{row.name}" for row in rows]
+        rows = [session.get(Account, account) for account in accounts]
+        return [f"{row.freelancer.handle}/{row.name}" for row in rows if row is not None]
 
 
 def _tell(report: WorkReport, busy: Sequence[str], *, as_json: bool, skipped: int) -> int:

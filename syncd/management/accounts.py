@@ -17,7 +17,7 @@ from syncd.instants import rfc3339
 from syncd.management.tables import Values, file_only
 from syncd.outbox.deliver import next_step
 from syncd.outbox.plan import Step
-from syncd.store import bookings, pulls
+from syncd.store import belongings, bookings, pulls
 from syncd.store.models import LIVE_STATES, Account, Booking, BookingEvent, Calendar, Freelancer, OutboxItem
 from syncd.store.settings import read_again, reading_of
 from syncd.sync.connect import check_one_target, choice_of
@@ -151,8 +151,19 @@ def _named_by(row: Account) -> list[str]:
 
 
 def disconnect_idle(session: Session, person: Freelancer, now: datetime) -> bool:
-    """Disconnect the accounts that owe nothing and hold no booking that is still to come; returns whether there are."""
-    idle = [row for row in person.accounts if row.active and not _holds_any(session, row, now)]
+    """Disconnect the accounts that owe nothing and hold no booking that is still to come; returns whether there are.
+
+    While a hold or a booking is to come, those that block or take consultations stay: they are asked when it is
+    confirmed or moved.
+    """
+    waited_for = belongings.coming(session, person.id, now) > 0
+    idle = [
+        row
+        for row in person.accounts
+        if row.active
+        and not _holds_any(session, row, now)
+        and not (waited_for and any(c.blocks or c.target for c in row.calendars))
+    ]
     for row in idle:
         _disconnect(session, row)
     return bool(idle)

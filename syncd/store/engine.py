@@ -182,9 +182,17 @@ def alembic_config(url: str = "") -> AlembicConfig:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the schema to the newest revision, in one transaction; who finds it there waits for no writer."""
-    if _revision(engine) == max(script.name.partition("_")[0] for script in (_MIGRATIONS / "versions").glob("0*.py")):
+    """Bring the schema to the newest revision, in one transaction; who finds it there waits for no writer.
+
+    Raises ConfigError for a schema that this version doesn't know.
+    """
+    known = sorted(script.name.partition("_")[0] for script in (_MIGRATIONS / "versions").glob("0*.py"))
+    found = _revision(engine)
+    if found == known[-1]:
         return
+    if found is not None and found not in known:
+        newer = f"was made by a newer version of syncd (its schema is {found}, this one knows {known[-1]})"
+        raise ConfigError(mistakes=[Mistake("daemon.database", f"{newer}: update syncd, or restore a backup")])
     from alembic import command  # which takes longer to load than most commands take
 
     config = alembic_config()
@@ -215,7 +223,7 @@ def has_data(url: str) -> bool:
 def _assert_guard(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
-    with engine.connect() as connection:
+    with engine.connect().execution_options(readonly=True) as connection:
         found = set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")))
     if missing := set(TRIGGERS) - found:
         msg = f"the guard against double booking is missing ({', '.join(sorted(missing))}): restore a backup"

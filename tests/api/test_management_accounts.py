@@ -469,6 +469,30 @@ def test_a_removed_freelancers_accounts_go_unless_a_booking_is_still_to_come(gra
         assert made["id"] in [row.id for row in rows]
 
 
+def test_a_removed_freelancers_hold_is_confirmed_by_a_look_at_what_blocks(grace, work):
+    grace.connect(name="one", blocks=["Work"])
+    grace.work()
+    hold = grace.house.book("2026-11-23T09:00:00Z", "grace/talk", hold_minutes=10)
+    assert grace.call("DELETE", GRACE).status_code == 204
+    grace.busy(work)
+    refused = grace.house.post(f"/v1/bookings/{hold['id']}/confirm", token=hold["token"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "slot-taken")
+
+
+def test_what_is_found_out_about_an_account_is_no_change_of_it(grace, problem_of):
+    made = grace.connect(name="one", blocks=["Work"])
+    path = f"{ACCOUNTS}/{made['id']}"
+    before = grace.call("GET", path)
+    grace.house.clock.forward(minutes=5)
+    grace.work()
+    after = grace.call("GET", path)
+    assert after.json()["synced_at"] != before.json()["synced_at"]
+    assert after.headers["ETag"] != before.headers["ETag"]
+    known = {"If-Match": before.headers["ETag"]}
+    assert grace.call("PATCH", path, {"tentative": "free"}, headers=known).status_code == 200
+    problem_of(grace.call("PATCH", path, {"tentative": "busy"}, headers=known), 412, "revision-mismatch")
+
+
 def test_a_removed_freelancers_account_goes_once_nothing_is_owed_to_it_or_to_come(grace):
     grace.connect(name="one", target="Work")
     grace.work()

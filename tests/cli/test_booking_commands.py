@@ -177,6 +177,7 @@ def test_moving_and_cancelling_say_what_follows(shell, start):
     moved = shell("reschedule", booking, start(10.25), "--as", "client")
     assert moved.out.startswith("Moved: ")
     assert "10:15–10:45" in moved.out
+    assert shell("reschedule", booking, start(10.25)).code == 0, "to the start it has, nothing changes"
     cancelled = shell("cancel", booking, "--reason", "ill", "--as", "client")
     assert "The client cancelled in time: the client gets everything back, the freelancer isn't paid" in cancelled.out
     again = shell("cancel", booking)

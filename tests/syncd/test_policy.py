@@ -397,6 +397,7 @@ def test_reports_that_contradict_each_other_are_never_final(facts: Facts, reason
         _facts(completed_by=frozenset({"client", "freelancer"})),
         _facts(absences=(C_ABSENT,), completed_by=frozenset({"freelancer"})),
         _facts(absences=(F_ABSENT,), completed_by=frozenset({"client"})),
+        _facts(absences=(F_ABSENT,), arrivals=_joined(freelancer=TOO_LATE), completed_by=frozenset({"freelancer"})),
     ],
 )
 def test_reports_that_can_all_be_true_do_not_contradict(facts: Facts) -> None:

@@ -203,6 +203,26 @@ def test_a_database_without_its_guard_is_refused_at_start(tmp_path, trigger):
         open_store(url)
 
 
+def test_a_database_of_a_newer_version_is_refused_in_words(tmp_path):
+    url = f"sqlite:///{tmp_path}/syncd.db"
+    store = open_store(url)
+    with store.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
+    with pytest.raises(ConfigError, match=r"daemon\.database: .* newer version of syncd \(its schema is 9999"):
+        open_store(url)
+
+
+def test_a_database_is_opened_while_another_process_writes(tmp_path):
+    url = f"sqlite:///{tmp_path}/syncd.db"
+    open_store(url).close()
+    other = make_engine(url)
+    with other.begin() as writing:
+        writing.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        open_store(url).close()
+    other.dispose()
+
+
 # Instants
 
 MILLENNIUM = datetime(2000, 1, 1, tzinfo=UTC)

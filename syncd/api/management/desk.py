@@ -6,6 +6,7 @@ Decides nothing of what may be set.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,10 @@ class Desk:
         return found
 
 
+# Members that change by themselves, as calendars are read: nobody set them.
+_FOUND_OUT = frozenset({"state", "problem", "missing", "retry_at", "synced_at", "held_back", "quarantined", "probe"})
+
+
 def there(found: T | None, what: str) -> T:
     """What was found. Raises ApiError if there is no such thing."""
     if found is None:
@@ -90,7 +95,7 @@ def look_up(request: Request, document: Callable[[Desk], Mapping[str, object]]) 
     services: Services = request.app.state.services
     with services.store.read() as session:
         answer = Answer.of(200, document(desk_of(request, session)))
-    etag = etag_of(answer.body)
+    etag = _etag(answer)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag in known or known == ["*"]:
@@ -114,7 +119,7 @@ def change(
         check_match(desk, if_match, current)
         answer = action(desk)
     services.nudge()
-    return answer.response(request, {} if request.method == "DELETE" else {"ETag": etag_of(answer.body)})
+    return answer.response(request, {} if request.method == "DELETE" else {"ETag": _etag(answer)})
 
 
 def check_match(desk: Desk, if_match: str | None, current: Callable[[Desk], Mapping[str, object] | None]) -> None:
@@ -122,9 +127,24 @@ def check_match(desk: Desk, if_match: str | None, current: Callable[[Desk], Mapp
     if if_match is None:
         return
     document = current(desk)
-    known = [tag.strip().removeprefix("W/") for tag in if_match.split(",")]
-    if document is None or (known != ["*"] and etag_of(Answer.of(200, document).body) not in known):
+    known = [_settings_part(tag) for tag in if_match.split(",")]
+    if document is None or (known != ["*"] and _settings_part(_etag(Answer.of(200, document))) not in known):
         raise ApiError("revision-mismatch", "it is not as you know it, someone has changed it since: read it again")
+
+
+def _etag(answer: Answer) -> str:
+    """An entity tag in two parts: of what is set, which `If-Match` is about, and of all that is shown."""
+    document = json.loads(answer.body)
+    settings = {name: value for name, value in document.items() if name not in _FOUND_OUT}
+    return f'"{_digest(settings)}.{_digest(document)}"'
+
+
+def _digest(document: object) -> str:
+    return etag_of(json.dumps(document).encode()).strip('"')[:16]
+
+
+def _settings_part(tag: str) -> str:
+    return tag.strip().removeprefix("W/").strip('"').partition(".")[0]
 
 
 def create(request: Request, idempotency_key: str | None, body: bytes, action: Callable[[Desk], Answer]) -> Response:
