@@ -1,4 +1,4 @@
-"""Sets of whole numbers as half-open intervals: union, intersection, difference, padding.
+"""Sets of whole numbers as half-open intervals: union, intersection, difference.
 
 Decides how two sets of intervals combine. Refuses to know what the numbers mean: here they are neither times nor days.
 
@@ -72,22 +72,9 @@ def subtract(spans: Spans, holes: Spans) -> Spans:
     return Spans(starts, ends)
 
 
-def pad(spans: Spans, before: int, after: int) -> Spans:
-    """Every interval begun `before` earlier and ended `after` later, both at least 0."""
-    if before < 0 or after < 0:
-        raise ValueError(f"padding must be 0 or more, not {before} and {after}")
-    return _merge([start - before for start in spans.starts], [end + after for end in spans.ends])
-
-
 def clip(spans: Spans, start: int, end: int) -> Spans:
     """What lies in `[start, end)`."""
     return intersect(spans, Spans((start,), (end,))) if start < end else EMPTY
-
-
-def contains(spans: Spans, number: int) -> bool:
-    """Whether the number is in the set."""
-    index = bisect_right(spans.starts, number)
-    return index > 0 and number < spans.ends[index - 1]
 
 
 def _merge(starts: Sequence[int], ends: Sequence[int]) -> Spans:

@@ -108,10 +108,6 @@ class Schedule:
             self._kept[first, last] = kept
         return kept
 
-    def is_open(self, instant: int) -> bool:
-        """Whether an instant lies in set hours."""
-        return bool(self.openings((instant, instant + 1)).around(instant))
-
     def closes_date_of(self, instant: int) -> bool:
         """Whether the local date of an instant is one whose hours are replaced by none at all."""
         day = zones.local_day(self.tz, instant)

@@ -10,7 +10,6 @@ is the public, and the freelancer the freelancer.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -79,23 +78,6 @@ def book(
 
 
 _MADE = {"held": "hold", "pending": "request", "confirmed": "book"}
-
-
-def hold(
-    session: Session,
-    situations: Situations,
-    offer: Offer,
-    wish: Wish,
-    minutes: int,
-    actor: Side,
-    now: datetime,
-    *,
-    looked: Looked = NOT_LOOKED,
-    standing: Standing | None = None,
-) -> Booking:
-    """Keep a start for so many minutes, with a client or without; raises as `book` does."""
-    wish = replace(wish, hold_minutes=minutes)
-    return book(session, situations, offer, wish, actor, now, looked=looked, standing=standing)
 
 
 def check_bookable(

@@ -5,7 +5,7 @@
 
 from syncd.config.fields import RESERVED_HANDLES, RESERVED_SLUGS, length_text, parse_length
 from syncd.config.later import later_keys
-from syncd.config.load import DEFAULT_PATH, load_config
+from syncd.config.load import load_config
 from syncd.config.models import (
     Account,
     Config,
@@ -25,7 +25,6 @@ from syncd.config.models import (
 )
 
 __all__ = [
-    "DEFAULT_PATH",
     "RESERVED_HANDLES",
     "RESERVED_SLUGS",
     "Account",

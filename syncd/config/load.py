@@ -21,7 +21,6 @@ from syncd.config.checks import between_keys
 from syncd.config.fields import Surroundings
 from syncd.errors import ConfigError, Mistake
 
-DEFAULT_PATH = Path("config.toml")
 PREFIX = "SYNCD_"
 
 Raw = dict[str, Any]

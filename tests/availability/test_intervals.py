@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,27 +50,7 @@ def test_intersection_does_not_care_for_order(one, other):
 
 
 @ROOMY
-@given(PAIRS, st.integers(0, 9), st.integers(0, 9))
-def test_padding_is_the_union_of_the_padded(pairs, before, after):
-    kept = [(start, end) for start, end in pairs if start < end]
-    padded = intervals.pad(intervals.of(pairs), before, after)
-    assert padded == intervals.of([(start - before, end + after) for start, end in kept])
-
-
-@ROOMY
 @given(PAIRS, st.integers(-5, 60), st.integers(-5, 60))
 def test_clipping_keeps_what_lies_in_the_window(pairs, start, end):
     spans = intervals.of(pairs)
     assert numbers(intervals.clip(spans, start, end)) == {n for n in numbers(spans) if start <= n < end}
-
-
-@ROOMY
-@given(PAIRS, st.integers(-5, 60))
-def test_a_set_contains_its_numbers_and_no_others(pairs, number):
-    spans = intervals.of(pairs)
-    assert intervals.contains(spans, number) == (number in numbers(spans))
-
-
-def test_negative_padding_is_refused():
-    with pytest.raises(ValueError, match="0 or more"):
-        intervals.pad(intervals.EMPTY, -1, 0)
