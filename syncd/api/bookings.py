@@ -35,6 +35,7 @@ from syncd.api.views import booking_json, new_booking_json
 from syncd.booking import lifecycle
 from syncd.booking.clients import HeldFrom
 from syncd.booking.making import Said, Wish
+from syncd.booking.permitted import check_movable
 from syncd.errors import ApiError, BookingError
 from syncd.questions import duration_of
 from syncd.services import Services
@@ -219,7 +220,7 @@ def reschedule_booking(
         return View(booking.consultation_id, wanted.start, end_at)
 
     def rehearse(session: Session, services: Services, booking: Booking, _asker: Asker) -> None:
-        lifecycle.check_movable(booking, services.clock())
+        check_movable(booking, services.clock())
         if booking.starts_at != wanted.start:
             lifecycle.check_reschedule(session, services.situations, booking, wanted.start, services.clock())
 

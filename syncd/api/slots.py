@@ -13,7 +13,7 @@ from syncd.api.credentials import Visitor, caller_of, may_look, presented
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.slots import Explanation, SlotsAnswer
 from syncd.booking.judging import reasons_against
-from syncd.booking.lifecycle import check_movable
+from syncd.booking.permitted import check_movable
 from syncd.booking.reasons import reasons_json, visible_reasons
 from syncd.errors import ApiError
 from syncd.feed import FeedAnswer, FeedQuestion

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import inspect
 
 from syncd.booking import facts as known
-from syncd.booking import lifecycle, permitted, policy
+from syncd.booking import permitted, policy
 from syncd.booking.aftermath import effective_outcome
 from syncd.booking.clients import Standing
 from syncd.booking.expiry import check_in_time, step
@@ -169,7 +169,7 @@ def _decline(booking: Booking, person: Person, now: datetime) -> _Effect:
 
 
 def _reschedule(booking: Booking, person: Person, now: datetime) -> _Effect:
-    lifecycle.check_movable(booking, now)
+    permitted.check_movable(booking, now)
     return _Effect()
 
 

@@ -28,8 +28,8 @@ from syncd.booking.permitted import (
     check_answerable,
     check_cancellable,
     check_confirmable,
+    check_movable,
     longest_hold_at,
-    not_begun,
     outcome_of_cancelling,
 )
 from syncd.booking.recording import change, change_event, flush, note, record
@@ -280,13 +280,6 @@ def check_reschedule(
     around = _around(session, situations, booking, now)
     judge(moving(around.situation, booking), duration_of(booking), start_at)
     return around
-
-
-def check_movable(booking: Booking, now: datetime) -> State:
-    """The state a booking has once it is moved. Raises WrongState if it can't be moved now, wherever to."""
-    following = step(booking, "reschedule", now)
-    not_begun(booking, now)
-    return following
 
 
 def _move(session: Session, booking: Booking, start_at: datetime, now: datetime) -> None:

@@ -48,6 +48,13 @@ def check_answerable(booking: Booking, action: Literal["approve", "decline"], ac
     return step(booking, action, now)
 
 
+def check_movable(booking: Booking, now: datetime) -> State:
+    """The state a booking has once it is moved. Raises WrongState if it can't be moved now, wherever to."""
+    following = step(booking, "reschedule", now)
+    not_begun(booking, now)
+    return following
+
+
 def check_cancellable(booking: Booking, now: datetime) -> State:
     """A booking that is cancelled before its start."""
     following = step(booking, "cancel", now)

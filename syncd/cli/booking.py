@@ -22,6 +22,7 @@ from syncd.api.schemas.bookings import Cancel, Confirm, NewBooking
 from syncd.booking import lifecycle
 from syncd.booking.clients import Standing
 from syncd.booking.making import Said, Wish, given
+from syncd.booking.permitted import check_movable
 from syncd.cli.booking_words import Around, Document, in_words, problem_json, told, why_unanswered
 from syncd.cli.looking import find, local_instant
 from syncd.cli.setup import Opened, opened
@@ -192,7 +193,7 @@ def reschedule(config_path: Path, booking_id: str, at: str, side: Side, *, as_js
 
     def rehearse(session: Session, services: Services, booking: Booking) -> object:
         start_at, now = start_of(booking), services.clock()
-        lifecycle.check_movable(booking, now)
+        check_movable(booking, now)
         if start_at == booking.starts_at:
             return False  # nothing will change: there is nothing to look at
         return lifecycle.check_reschedule(session, services.situations, booking, start_at, now)

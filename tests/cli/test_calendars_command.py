@@ -100,6 +100,7 @@ def test_freelancers_outside_the_file_come_and_go(shell):
     assert "configuration file" in shell("freelancer", "list").out
     assert "`syncd forget bob`" in shell("freelancer", "remove", "bob").out
     shell.fails(1, "no freelancer bob", "freelancer", "remove", "bob")
+    shell.fails(1, "no freelancer bob", "key", "create", "--freelancer", "bob")
     shell.fails(1, "declared in the configuration file", "freelancer", "remove", "ada")
     assert [row["handle"] for row in shell("freelancer", "list", "--json").json["freelancers"]] == ["ada"]
 
