@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 from fastapi import Header, Request, Response
 from sqlalchemy.orm import Session
 
-from syncd.api.answers import Answer, etag_of
+from syncd.api.answers import Answer, etag_of, unless_known
 from syncd.api.credentials import KeyHolder, key_holder, presented
 from syncd.api.idempotency import Sent, perform
 from syncd.api.problems import booking_problem
@@ -94,13 +94,8 @@ def look_up(request: Request, document: Callable[[Desk], Mapping[str, object]]) 
     """Show something, or that it is as the caller knows it (RFC 9110, 13.1.2)."""
     services: Services = request.app.state.services
     with services.store.read() as session:
-        answer = Answer.of(200, document(desk_of(request, session)))
-    etag = _etag(answer)
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    if etag in known or known == ["*"]:
-        return Response(status_code=304, headers=headers)
-    return answer.response(request, headers)
+        body = Answer.of(200, document(desk_of(request, session))).body
+    return unless_known(request, body, _etag(body), {"Cache-Control": "private, no-cache"})
 
 
 def change(
@@ -119,7 +114,7 @@ def change(
         check_match(desk, if_match, current)
         answer = action(desk)
     services.nudge()
-    return answer.response(request, {} if request.method == "DELETE" else {"ETag": _etag(answer)})
+    return answer.response(request, {} if request.method == "DELETE" else {"ETag": _etag(answer.body)})
 
 
 def check_match(desk: Desk, if_match: str | None, current: Callable[[Desk], Mapping[str, object] | None]) -> None:
@@ -128,13 +123,13 @@ def check_match(desk: Desk, if_match: str | None, current: Callable[[Desk], Mapp
         return
     document = current(desk)
     known = [_settings_part(tag) for tag in if_match.split(",")]
-    if document is None or (known != ["*"] and _settings_part(_etag(Answer.of(200, document))) not in known):
+    if document is None or (known != ["*"] and _settings_part(_etag(Answer.of(200, document).body)) not in known):
         raise ApiError("revision-mismatch", "it is not as you know it, someone has changed it since: read it again")
 
 
-def _etag(answer: Answer) -> str:
+def _etag(body: bytes) -> str:
     """An entity tag in two parts: of what is set, which `If-Match` is about, and of all that is shown."""
-    document = json.loads(answer.body)
+    document = json.loads(body)
     settings = {name: value for name, value in document.items() if name not in _FOUND_OUT}
     return f'"{_digest(settings)}.{_digest(document)}"'
 
