@@ -254,15 +254,12 @@ _RULES: Mapping[ActionName, Callable[[Booking, Person, datetime], _Effect]] = {
 def _heard(booking: Booking, now: datetime) -> Booking:
     """The booking as it will be when something is told of it: completed by then if nobody has said anything in time."""
     check_in_time(booking, now)
-    facts = facts_of(booking, now)
-    if booking.state == "confirmed" and now >= policy.completed_at(facts.end, facts.policy):
-        return _with(booking, state="completed")
-    return booking
+    return _with(booking, state="completed") if known.is_overdue(booking, facts_of(booking, now)) else booking
 
 
 def _told(booking: Booking, state: str, facts: Facts, assuming: Mapping[str, Any] | None = None) -> _Effect:
     """What follows once a booking is in a state and this is known; nothing yet as long as it is to come."""
-    if state not in ("completed", "no_show"):
+    if state not in known.OVER:
         return _Effect(assuming=assuming)
     return _Effect(effective_outcome(_with(booking, outcome=policy.decide(facts).to_json())), assuming)
 

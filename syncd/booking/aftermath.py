@@ -108,10 +108,10 @@ def complete_overdue(session: Session, booking: Booking, now: datetime) -> None:
     """Do what time alone does: complete what nobody told anything of (contract §7), decide an outcome anew when it may
     have changed. Nothing happens to a booking for which it isn't time."""
     facts = known.facts_of(booking, now)
-    if booking.state == "confirmed" and now >= policy.completed_at(facts.end, facts.policy):
+    if known.is_overdue(booking, facts):
         booking.state = "completed"
         _written(session, booking, facts, "time", "complete", {})
-    elif booking.state in _OVER:
+    elif booking.state in known.OVER:
         booking.overdue_at = policy.next_change_at(facts)
         if policy.decide(facts).to_json() != booking.outcome:
             _written(session, booking, facts, "time", "outcome", {})
@@ -124,13 +124,10 @@ def effective_outcome(booking: Booking) -> dict[str, Any] | None:
     return {**booking.decided["outcome"], "decided_at": booking.decided["at"], "by_rule": booking.outcome}
 
 
-_OVER = ("completed", "no_show")
-
-
 def _written(
     session: Session, booking: Booking, facts: Facts, by: By, action: str, detail: Mapping[str, Any]
 ) -> Booking:
-    if booking.state in _OVER:
+    if booking.state in known.OVER:
         outcome = policy.decide(facts)
         booking.outcome, booking.overdue_at = outcome.to_json(), policy.next_change_at(facts)
         detail = {**detail, "outcome": outcome.reason, "final": outcome.final}

@@ -22,6 +22,8 @@ from syncd.store.models import Booking
 
 EARLIEST_ARRIVAL = timedelta(hours=1)
 """How long before the start someone may have joined: who comes earlier hasn't come for that consultation."""
+OVER = ("completed", "no_show")
+"""States of a consultation that took place, or should have."""
 MOST_ARRIVALS = 50
 """How many times of joining are kept of one booking."""
 
@@ -44,6 +46,11 @@ def facts_of(booking: Booking, now: datetime) -> Facts:
     )
 
 
+def is_overdue(booking: Booking, facts: Facts) -> bool:
+    """Whether nobody told anything in time: time alone completes it (contract §7)."""
+    return booking.state == "confirmed" and facts.now >= policy.completed_at(facts.end, facts.policy)
+
+
 def is_final(booking: Booking, now: datetime) -> bool:
     """Whether nothing that is told changes what follows any more: a person has decided, or its time has come."""
     if booking.decided is not None:
@@ -51,7 +58,7 @@ def is_final(booking: Booking, now: datetime) -> bool:
     if booking.state == "cancelled":
         return True
     facts = facts_of(booking, now)
-    is_over = booking.state in ("completed", "no_show") or now >= policy.completed_at(facts.end, facts.policy)
+    is_over = booking.state in OVER or now >= policy.completed_at(facts.end, facts.policy)
     return is_over and policy.decide(facts).final
 
 
