@@ -13,7 +13,8 @@ from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
 from syncd.instants import rfc3339
-from syncd.secrets import hash_api_key, new_api_key
+from syncd.management.freelancers import find_freelancer
+from syncd.management.keys import add_key
 from syncd.store import keys
 from syncd.store.keys import SCOPES
 from syncd.store.models import ApiKey, Freelancer
@@ -26,23 +27,13 @@ def make_key(services: Services, handle: str | None, scopes: list[str]) -> tuple
     """Store a new key; returns its id and its text, which nobody can read again. Raises ApiError."""
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise ApiError("invalid-request", f"unknown scope {unknown[0]!r}: right would be one of {', '.join(SCOPES)}")
-    key_id, text = new_api_key(secrets.token_bytes)
     with services.store.write() as session:
-        freelancer_id = None
-        if handle is not None:
-            freelancer_id = session.scalar(select(Freelancer.id).where(Freelancer.handle == handle))
-            if freelancer_id is None:
-                raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd freelancer list`")
-        session.add(
-            ApiKey(
-                id=key_id,
-                hash=hash_api_key(text),
-                freelancer_id=freelancer_id,
-                scopes=scopes,
-                created_at=services.clock(),
-            )
-        )
-    return key_id, text
+        person = find_freelancer(session, handle) if handle is not None else None
+        if handle is not None and person is None:
+            raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd freelancer list`")
+        freelancer_id = person.id if person else None
+        row, text = add_key(session, freelancer_id, scopes, SCOPES, secrets.token_bytes, services.clock())
+        return row.id, text
 
 
 def create(config_path: Path, handle: str | None, scopes: list[str] | None, *, as_json: bool) -> int:

@@ -27,13 +27,13 @@ def find_key(session: Session, freelancer_id: str, key_id: str) -> ApiKey | None
 
 def add_key(
     session: Session,
-    freelancer_id: str,
+    freelancer_id: str | None,
     scopes: Sequence[str],
     own_scopes: Collection[str],
     random: Callable[[int], bytes],
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which nobody can read again. Raises ApiError for more than the maker may do.
+    """A new key, for all freelancers where none is named, and its text. Raises ApiError for more than the maker may do.
 
     `random(n)` gives n unguessable bytes.
     """
