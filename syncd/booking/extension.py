@@ -23,12 +23,11 @@ from availability import Reason, Situation, explain
 from syncd.booking import policy
 from syncd.booking.clients import Standing
 from syncd.booking.expiry import expire_overdue, step
-from syncd.booking.judging import check_answered
+from syncd.booking.judging import check_answered, check_rules
 from syncd.booking.making import Wish, enter, new_booking, promise_event
 from syncd.booking.policy import Actor, PolicySnapshot
-from syncd.booking.reasons import RULES
 from syncd.booking.recording import note, record
-from syncd.errors import ApiError, AvailabilityUnknown, NotOffered, SlotTaken, WrongState
+from syncd.errors import ApiError, NotOffered, SlotTaken, WrongState
 from syncd.situation import Situations
 from syncd.store import bookings, offers
 from syncd.store.models import Booking
@@ -96,11 +95,7 @@ def _judge(situation: Situation, booking: Booking) -> None:
     """Raise the predicate's verdict (semantics 18). No other start would adjoin, so none is named."""
     (duration,) = situation.rules.durations
     reasons = explain(situation, duration, int(booking.ends_at.timestamp()))
-    codes = {reason.code for reason in reasons}
-    if codes & RULES:
-        raise NotOffered(reasons=reasons)
-    if "calendar_stale" in codes:
-        raise AvailabilityUnknown(reasons=reasons)
+    check_rules(reasons)
     if reasons:
         raise SlotTaken(reasons=reasons)
 

@@ -21,14 +21,18 @@ _ASK_AGAIN = 5.0  # seconds: by then a server that is only slow has answered, an
 def judge(situation: Situation, duration: int, start_at: datetime) -> None:
     """Raise what keeps a start from being booked, with every reason (semantics 18)."""
     reasons = reasons_against(situation, duration, start_at)
-    if not reasons:
-        return
+    check_rules(reasons)
+    if reasons:
+        raise taken(situation, duration, int(start_at.timestamp()), reasons)
+
+
+def check_rules(reasons: list[Reason]) -> None:
+    """Raise for reasons that a rule gives, or what isn't known; any others are those of a lost race."""
     codes = {reason.code for reason in reasons}
     if codes & RULES:
         raise NotOffered(reasons=reasons)
     if "calendar_stale" in codes:
         raise AvailabilityUnknown(reasons=reasons)
-    raise taken(situation, duration, int(start_at.timestamp()), reasons)
 
 
 def reasons_against(situation: Situation, duration: int, start_at: datetime) -> list[Reason]:
