@@ -179,6 +179,12 @@ def invalid(pointer: str, detail: str) -> ApiError:
     return ApiError("invalid-request", detail, errors=[found])
 
 
+def invalid_at(pointer: str, detail: str, code: str = "value_error") -> ApiError:
+    """As `invalid`, where the sentence alone wouldn't say which member is meant."""
+    found = {"pointer": pointer, "code": code, "detail": detail}
+    return ApiError("invalid-request", f"{pointer}: {detail}", errors=[found])
+
+
 # A class stands for its leaves; what never reaches HTTP has None.
 EXIT_CODES: Mapping[type[Exception], int] = {
     ConfigError: 78,

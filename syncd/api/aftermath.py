@@ -19,7 +19,7 @@ from syncd.api.schemas.bookings import BookingView, NewBookingView
 from syncd.api.schemas.common import Side
 from syncd.booking import aftermath, extension
 from syncd.booking.expiry import check_in_time
-from syncd.errors import ApiError
+from syncd.errors import ApiError, invalid_at
 from syncd.services import Services
 from syncd.store.models import Booking
 from syncd.sync.look import Looked
@@ -62,7 +62,7 @@ def report_no_show(
 
     def tell(session: Session, services: Services, booking: Booking, side: Side) -> Booking:
         if wanted.absent == side and (side == "client" or wanted.on_behalf_of):
-            raise _invalid("/absent", "must be the other side: nobody reports themselves absent")
+            raise invalid_at("/absent", "must be the other side: nobody reports themselves absent")
         return aftermath.report_no_show(session, booking, wanted.absent, wanted.note, side, _now(services, booking))
 
     return act(request, booking_id, Conditions(idempotency_key, if_match, body), wanted.on_behalf_of, tell)
@@ -195,7 +195,7 @@ def _names(booking: Booking, name: str | None) -> tuple[str, ...]:
     """The documents that are meant. Raises ApiError for a name that isn't owed."""
     owed = tuple(booking.policy["documents"])
     if name is not None and owed and name not in owed:
-        raise _invalid("/name", f"must be one of {', '.join(owed)}")
+        raise invalid_at("/name", f"must be one of {', '.join(owed)}")
     return owed if name is None else (name,)
 
 
@@ -206,9 +206,4 @@ def _only_the_client(side: Side, does: str) -> None:
 
 def _not_after(at: datetime, now: datetime, pointer: str) -> None:
     if at > now:
-        raise _invalid(pointer, "must not lie in the future")
-
-
-def _invalid(pointer: str, detail: str) -> ApiError:
-    error = {"pointer": pointer, "code": "value_error", "detail": detail}
-    return ApiError("invalid-request", f"{pointer}: {detail}", errors=[error])
+        raise invalid_at(pointer, "must not lie in the future")

@@ -16,7 +16,7 @@ from syncd.api.pages import cursor_of, page_answer, place_in
 from syncd.api.problems import booking_problem
 from syncd.api.schemas.links import LinkList, LinkView, NewLink, PageQuery
 from syncd.booking import links
-from syncd.errors import ApiError, BookingError
+from syncd.errors import ApiError, BookingError, invalid_at
 from syncd.instants import rfc3339
 from syncd.services import Services
 from syncd.store import offers
@@ -51,7 +51,7 @@ def create_link(
     def make(session: Session) -> Answer:
         desk = _desk(services, session, credential, (handle, slug), "bookings:write")
         if terms.expires_at and terms.expires_at <= services.clock():
-            raise _expired_already()
+            raise invalid_at("/expires_at", "must be an instant that is still to come", "past")
         link = links.make_link(session, desk.offer, terms, services.clock())
         return Answer.of(201, desk.link_json(link, 0), {"Cache-Control": "no-store"})
 
@@ -136,12 +136,6 @@ def _desk(services: Services, session: Session, credential: str, name: tuple[str
 def _terms(wanted: NewLink) -> links.LinkTerms:
     client = wanted.client.model_dump(exclude_none=True) if wanted.client else None
     return links.LinkTerms(wanted.uses, wanted.expires_at, client, wanted.metadata)
-
-
-def _expired_already() -> ApiError:
-    detail = "must be an instant that is still to come"
-    errors = [{"pointer": "/expires_at", "code": "past", "detail": detail}]
-    return ApiError("invalid-request", f"/expires_at: {detail}", errors=errors)
 
 
 def _refused(error: BookingError) -> Answer:

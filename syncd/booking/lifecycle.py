@@ -34,7 +34,7 @@ from syncd.booking.permitted import (
 )
 from syncd.booking.recording import change, change_event, flush, note, record
 from syncd.booking.states import State
-from syncd.errors import ApiError, NotOffered, WrongState
+from syncd.errors import ApiError, NotOffered, WrongState, invalid_at
 from syncd.situation import Circumstances, Situations
 from syncd.store import lives, offers
 from syncd.store.models import LIVE_STATES, Booking, Consultation
@@ -357,11 +357,8 @@ def _check_length(minutes: int, consultation: Consultation) -> None:
 
 
 def _wrong_length(detail: str) -> ApiError:
-    errors = [{"pointer": "/hold_minutes", "code": "out_of_range", "detail": detail}]
-    return ApiError("invalid-request", f"/hold_minutes: {detail}", errors=errors)
+    return invalid_at("/hold_minutes", detail, "out_of_range")
 
 
 def _no_client() -> ApiError:
-    detail = "is missing: only a hold may come without a client"
-    errors = [{"pointer": "/client", "code": "missing", "detail": detail}]
-    return ApiError("invalid-request", f"/client: {detail}", errors=errors)
+    return invalid_at("/client", "is missing: only a hold may come without a client", "missing")
