@@ -41,9 +41,13 @@ def window_of(start: str, end: str, tz: str) -> tuple[datetime, datetime]:
     return start_at, end_at
 
 
-def day_of(text: str, name: str, tz: str) -> tuple[datetime, datetime]:
-    """A date as the half-open window of its instants in a zone. Raises ApiError that names `name`."""
-    return _day(_date(text, name), tz)
+def bound_of(text: str | None, name: str, tz: str, *, ends: bool = False) -> datetime | None:
+    """An instant, or of a date its beginning; its end for the bound that `ends`. Raises ApiError that names `name`."""
+    if not text:
+        return None
+    if not is_date(text):
+        return parse_instant(text, name)
+    return _day(_date(text, name), tz)[ends]
 
 
 def _date(text: str, name: str) -> date:

@@ -15,8 +15,7 @@ from syncd.api.schemas.common import Problem
 from syncd.api.views import booking_json
 from syncd.booking.states import State
 from syncd.errors import ApiError
-from syncd.instants import is_date
-from syncd.questions import check_zone, day_of, parse_instant, wrong
+from syncd.questions import bound_of, check_zone, parse_instant, wrong
 from syncd.services import Services
 from syncd.store.bookings import Wanted, list_bookings
 from syncd.store.models import Freelancer
@@ -52,7 +51,7 @@ def _reader(session: Session, credential: str) -> KeyHolder:
 def _wanted(session: Session, holder: KeyHolder, asked: BookingQuery, now: datetime) -> Wanted:
     own = session.get(Freelancer, holder.freelancer_id) if holder.freelancer_id else None
     tz = check_zone(asked.time_zone or (own.tz if own else "UTC"))
-    start_at, end_at = _bound(asked.start, "start", tz), _bound(asked.end, "end", tz)
+    start_at, end_at = bound_of(asked.start, "start", tz), bound_of(asked.end, "end", tz, ends=True)
     if start_at and end_at and end_at < start_at:
         raise wrong("end", "must not be before start")
     return Wanted(
@@ -66,16 +65,6 @@ def _wanted(session: Session, holder: KeyHolder, asked: BookingQuery, now: datet
         client=asked.client,
         updated_since=parse_instant(asked.updated_since, "updated_since") if asked.updated_since else None,
     )
-
-
-def _bound(text: str | None, name: str, tz: str) -> datetime | None:
-    """An instant, or the beginning of a date for `start` and its end for `end`."""
-    if not text:
-        return None
-    if not is_date(text):
-        return parse_instant(text, name)
-    begins_at, ends_at = day_of(text, name, tz)
-    return begins_at if name == "start" else ends_at
 
 
 def _states(asked: list[str]) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from syncd.cli.looking import zone
 from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
-from syncd.instants import is_date, rfc3339
-from syncd.questions import day_of, parse_instant
+from syncd.instants import rfc3339
+from syncd.questions import bound_of
 from syncd.services import Services
 from syncd.store import histories
 from syncd.store.bookings import Wanted, list_bookings
@@ -80,25 +80,15 @@ def _wanted(wish: ListWish, now: datetime) -> Wanted:
             raise ApiError("invalid-request", f"--state {state}: must be one of {', '.join(_STATES)}")
     today = None if wish.everything or wish.until or wish.updated_since else f"{now.astimezone(ZoneInfo(tz)):%Y-%m-%d}"
     return Wanted(
-        start_at=_bound(wish.since or today, "--from", tz),
-        end_at=_bound(wish.until, "--to", tz),
+        start_at=bound_of(wish.since or today, "--from", tz),
+        end_at=bound_of(wish.until, "--to", tz, ends=True),
         states=states,
         freelancer=wish.freelancer,
         consultation=wish.consultation,
         client=wish.client,
-        updated_since=_bound(wish.updated_since, "--updated-since", tz),
+        updated_since=bound_of(wish.updated_since, "--updated-since", tz),
         now=now,
     )
-
-
-def _bound(text: str | None, option: str, tz: str) -> datetime | None:
-    """An instant; of a date its beginning, and for `--to` its end."""
-    if not text:
-        return None
-    if not is_date(text):
-        return parse_instant(text, option)
-    begins_at, ends_at = day_of(text, option, tz)
-    return ends_at if option == "--to" else begins_at
 
 
 def _listed(session: Session, wanted: Wanted, limit: int, after: Place | None) -> tuple[list[Booking], Place | None]:
