@@ -13,10 +13,10 @@ from syncd.api.answers import Answer
 from syncd.api.credentials import KeyHolder, key_holder, presented
 from syncd.api.idempotency import Sent, perform
 from syncd.api.pages import cursor_of, page_answer, place_in
-from syncd.api.problems import booking_problem
+from syncd.api.problems import refused
 from syncd.api.schemas.links import LinkList, LinkView, NewLink, PageQuery
 from syncd.booking import links
-from syncd.errors import ApiError, BookingError, invalid_at
+from syncd.errors import ApiError, invalid_at
 from syncd.instants import rfc3339
 from syncd.services import Services
 from syncd.store import offers
@@ -56,7 +56,7 @@ def create_link(
         return Answer.of(201, desk.link_json(link, 0), {"Cache-Control": "no-store"})
 
     sent = Sent("POST", request.url.path, credential, idempotency_key, body)
-    return perform(services, sent, make, _refused).response(request)
+    return perform(services, sent, make, refused).response(request)
 
 
 @router.get("/v1/{handle}/{slug}/links", operation_id="list_links", responses={200: {"model": LinkList}, **READING})
@@ -136,7 +136,3 @@ def _desk(services: Services, session: Session, credential: str, name: tuple[str
 def _terms(wanted: NewLink) -> links.LinkTerms:
     client = wanted.client.model_dump(exclude_none=True) if wanted.client else None
     return links.LinkTerms(wanted.uses, wanted.expires_at, client, wanted.metadata)
-
-
-def _refused(error: BookingError) -> Answer:
-    return booking_problem(error, tz="UTC", duration_minutes=0, trusted=True)

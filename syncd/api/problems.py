@@ -83,6 +83,11 @@ def booking_problem(error: BookingError, *, tz: str, duration_minutes: int, trus
     )
 
 
+def refused(error: BookingError) -> Answer:
+    """Why a booking can't be, where none was asked for: told to the holder of a key."""
+    return booking_problem(error, tz="UTC", duration_minutes=0, trusted=True)
+
+
 def api_problem(error: ApiError) -> Answer:
     """A problem raised at the edge itself."""
     return problem(

@@ -51,14 +51,11 @@ def check_client(
     address = address_of(client)
     if standing == "freelancer" or not address:
         return
-    limit = consultation.per_client_limit
-    blocked = _is_blocked(consultation.freelancer, address)
-    if blocked or (limit is not None and _upcoming(session, consultation, address, now, leave_out) >= limit):
+    limit, refused = consultation.per_client_limit, _is_blocked(consultation.freelancer, address)
+    if not refused and limit is not None:
+        refused = lives.upcoming_of_client(session, consultation, address, now, leave_out=leave_out) >= limit
+    if refused:
         raise ApiError("forbidden", "this client can't book this consultation now")
-
-
-def _upcoming(session: Session, consultation: Consultation, address: str, now: datetime, leave_out: str | None) -> int:
-    return lives.upcoming_of_client(session, consultation, address, now, leave_out=leave_out)
 
 
 def _is_blocked(freelancer: Freelancer, address: str) -> bool:

@@ -164,7 +164,7 @@ def ask_access(asker: Asker, wish: Wish) -> Access:
     url = wish.url if wish.url is not None else address_of(preset or PRESETS[-1], server or "", username)
     if shown and shown.source:
         asker.say(f"  {shown.title} wants {shown.password}.")
-    return Access(url, username, asker.password(f"Password of {username} at {_host(url)}"))
+    return Access(url, username, asker.password(f"Password of {username} at {host_of(url)}"))
 
 
 def _ask_preset(asker: Asker) -> Preset:
@@ -209,7 +209,8 @@ def _not_empty(text: str) -> str:
     return text
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """What an address may be called: its host, without the user and the password it may name."""
     return url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url
 
 

@@ -32,7 +32,6 @@ from syncd.cli.show import print_json, say, sentence
 from syncd.config import Config, fields, load_config
 from syncd.errors import ApiError, StoreError
 from syncd.log import configure_logging
-from syncd.store.access import Access
 from syncd.sync import connect as connection
 from syncd.sync.connect import Found, Known, Wanted
 
@@ -220,15 +219,11 @@ def _tried(asker: Asker, said: connecting.Wish) -> _Account:
     private = said.allow_private or is_at_home(access.url)  # who types a private address means it
     wanted = Wanted("caldav", said.name, access, allow_private=private, ca_file=ca_file)
     reached = Connection(access.url, access.username, access.secret, allow_private=private, ca_file=ca_file)
-    asker.say(f"  Asking {_host(access)} …")
+    asker.say(f"  Asking {connecting.host_of(access.url)} …")
     with connection.opened_account(open_provider, "caldav", reached) as provider:
         choosing = connecting.Choosing(said.blocks, said.target, Known("", frozenset()), proposes_target=True)
         wanted, found = connecting.choose(asker, provider, wanted, choosing)
         return _Account(wanted, connecting.looked_at(provider, found))
-
-
-def _host(access: Access) -> str:
-    return access.url.partition("://")[2].partition("/")[0]
 
 
 # Writing

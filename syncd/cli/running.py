@@ -18,6 +18,7 @@ from syncd.jobs.account import WorkReport, Workshop
 from syncd.jobs.due import Order
 from syncd.jobs.embedded import work_through
 from syncd.log import scrub
+from syncd.management.freelancers import find_freelancer
 from syncd.services import Services
 from syncd.store import leases
 from syncd.store.models import Account
@@ -55,7 +56,7 @@ def sync_now(config_path: Path, handle: str | None, *, full: bool, as_json: bool
 
 def accounts_of(session: Session, handle: str | None) -> list[str]:
     """Every account that can be pulled, or those of one freelancer. Raises ApiError."""
-    if handle is not None and not leases.is_known(session, handle):
+    if handle is not None and find_freelancer(session, handle) is None:
         raise ApiError("not-found", f"there is no freelancer {handle}: see `syncd status`")
     return leases.pullable_accounts(session, handle)
 

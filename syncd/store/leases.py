@@ -57,12 +57,6 @@ def due_accounts(session: Session, now: datetime, *, insist: bool = False) -> li
     return list(found)
 
 
-def is_known(session: Session, handle: str) -> bool:
-    """Whether there is a freelancer of that handle."""
-    found = select(Freelancer.id).where(Freelancer.handle == handle, ~Freelancer.removed)
-    return session.scalars(found).one_or_none() is not None
-
-
 def pullable_accounts(session: Session, handle: str | None) -> list[str]:
     """Every active account there is an adapter for, or those of one freelancer."""
     wanted = select(Account.id).join(Freelancer).where(Account.active, Account.provider.in_(PULLABLE))

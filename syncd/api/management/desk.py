@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session
 from syncd.api.answers import Answer, etag_of, unless_known
 from syncd.api.credentials import KeyHolder, key_holder, presented
 from syncd.api.idempotency import Sent, perform
-from syncd.api.problems import booking_problem
+from syncd.api.problems import refused
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.links import PageQuery
 from syncd.config import Config
-from syncd.errors import ApiError, BookingError
+from syncd.errors import ApiError
 from syncd.management.freelancers import find_freelancer
 from syncd.questions import wrong
 from syncd.services import Services
@@ -148,11 +148,7 @@ def create(request: Request, idempotency_key: str | None, body: bytes, action: C
     with services.store.read() as session:
         desk_of(request, session)
     sent = Sent("POST", request.url.path, presented(request), idempotency_key, body)
-    return perform(services, sent, lambda session: action(desk_of(request, session)), _refused).response(request)
-
-
-def _refused(error: BookingError) -> Answer:
-    return booking_problem(error, tz="UTC", duration_minutes=0, trusted=True)
+    return perform(services, sent, lambda session: action(desk_of(request, session)), refused).response(request)
 
 
 def made(path: str, document: Mapping[str, object]) -> Answer:
