@@ -22,7 +22,7 @@ from availability import Situation, first_slot, open_periods, open_slots, valid_
 from syncd.booking.judging import moving
 from syncd.errors import AvailabilityUnknown
 from syncd.feed_json import render_days, render_periods
-from syncd.instants import local, rfc3339
+from syncd.instants import local, rfc3339_or_none
 from syncd.situation import Circumstances, Situations
 from syncd.store.models import Booking, Freelancer
 from syncd.store.offers import Offer
@@ -210,7 +210,7 @@ def _meta(circumstances: Circumstances, next_slot: str | None, changes_at: datet
     return {
         "state": "degraded" if circumstances.is_degraded else "fresh",
         "next_slot": next_slot,
-        "valid_until": rfc3339(changes_at) if changes_at else None,
+        "valid_until": rfc3339_or_none(changes_at),
     }
 
 
@@ -219,7 +219,7 @@ def _local(start: int | None, tz: str) -> str | None:
 
 
 def _calendar(trust: Trust) -> dict[str, str | None]:
-    return {"id": trust.id, "state": trust.state, "synced_at": rfc3339(trust.synced_at) if trust.synced_at else None}
+    return {"id": trust.id, "state": trust.state, "synced_at": rfc3339_or_none(trust.synced_at)}
 
 
 def _body(offer: Offer, question: FeedQuestion, found: bytes, meta: dict[str, object], increment: int) -> bytes:

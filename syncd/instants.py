@@ -58,6 +58,11 @@ def rfc3339(at: datetime) -> str:
     return text.replace("+00:00", "Z")
 
 
+def rfc3339_or_none(at: datetime | None) -> str | None:
+    """The same of an instant that there may not be."""
+    return rfc3339(at) if at else None
+
+
 def local(instant: int, tz: str) -> str:
     """An instant with the offset of a zone."""
     return (_EPOCH + timedelta(seconds=instant)).astimezone(ZoneInfo(tz)).isoformat()

@@ -7,7 +7,7 @@ from typing import Any
 from syncd.booking import policy
 from syncd.booking.aftermath import effective_outcome
 from syncd.booking.facts import facts_of
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.store.models import Booking
 
 
@@ -37,8 +37,8 @@ def _documents(booking: Booking) -> list[dict[str, str | None]]:
         {
             "name": document.name,
             "due_at": due_at,
-            "delivered_at": rfc3339(document.delivered_at) if document.delivered_at else None,
-            "waived_at": rfc3339(document.waived_at) if document.waived_at else None,
+            "delivered_at": rfc3339_or_none(document.delivered_at),
+            "waived_at": rfc3339_or_none(document.waived_at),
         }
         for document in policy.documents_owed(facts)
     ]

@@ -17,7 +17,7 @@ from syncd.api.problems import refused
 from syncd.api.schemas.links import LinkList, LinkView, NewLink, PageQuery
 from syncd.booking import links
 from syncd.errors import ApiError, invalid_at
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.services import Services
 from syncd.store import offers
 from syncd.store.keys import Scope
@@ -111,13 +111,13 @@ class _Desk:
             "state": links.state_of(link, used, self.services.clock()),
             "uses": link.uses,
             "used": used,
-            "expires_at": rfc3339(link.expires_at) if link.expires_at else None,
+            "expires_at": rfc3339_or_none(link.expires_at),
             "client": link.client,
             "metadata": link.extra,
             "freelancer": handle,
             "consultation": slug,
             "created_at": rfc3339(link.created_at),
-            "revoked_at": rfc3339(link.revoked_at) if link.revoked_at else None,
+            "revoked_at": rfc3339_or_none(link.revoked_at),
         }
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from syncd.api.aftermath_views import aftermath_json
 from syncd.api.credentials import Caller
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.services import Services
 from syncd.situation import is_over
 from syncd.store.models import Booking
@@ -46,7 +46,7 @@ def booking_json(booking: Booking, caller: Caller, now: datetime) -> dict[str, o
         "free_cancellation_until": rfc3339(booking.free_cancellation_until_at),
         "proposals": [],
         "conflicts": [],
-        "hold_expires_at": rfc3339(held_until) if held_until else None,
+        "hold_expires_at": rfc3339_or_none(held_until),
         **aftermath_json(booking, trusted=trusted),
         "links": _links(booking),
         "created_at": rfc3339(booking.created_at),

@@ -21,7 +21,7 @@ from syncd.booking.policy import Actor, Facts
 from syncd.booking.recording import change, note
 from syncd.booking.states import next_state
 from syncd.errors import WrongState
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.store.models import Booking
 
 By = Actor | Literal["time"]
@@ -141,8 +141,8 @@ def _documents(facts: Facts) -> list[dict[str, str | None]]:
     return [
         {
             "name": document.name,
-            "delivered_at": rfc3339(document.delivered_at) if document.delivered_at else None,
-            "waived_at": rfc3339(document.waived_at) if document.waived_at else None,
+            "delivered_at": rfc3339_or_none(document.delivered_at),
+            "waived_at": rfc3339_or_none(document.waived_at),
         }
         for document in policy.documents_owed(facts)
     ]

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from syncd.cli.setup import opened
 from syncd.cli.show import print_json, print_table, say
 from syncd.errors import ApiError
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.management.freelancers import find_freelancer
 from syncd.management.keys import add_key
 from syncd.store import keys
@@ -74,16 +74,12 @@ def _key_json(key: ApiKey, handle: str | None) -> dict[str, object]:
         "freelancer": handle,
         "scopes": key.scopes,
         "created_at": rfc3339(key.created_at),
-        "revoked_at": _text(key.revoked_at),
+        "revoked_at": rfc3339_or_none(key.revoked_at),
     }
 
 
 def _day(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d}" if at else ""
-
-
-def _text(at: datetime | None) -> str | None:
-    return rfc3339(at) if at else None
 
 
 def revoke(config_path: Path, key_id: str, *, as_json: bool) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from providers.model import RemoteCalendar
 from syncd import config
 from syncd.errors import ApiError
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.management.tables import Values, file_only
 from syncd.outbox.deliver import next_step
 from syncd.outbox.plan import Step
@@ -53,16 +53,12 @@ def account_json(row: Account) -> dict[str, Any]:
         "state": row.state,
         "problem": row.problem,
         "missing": row.missing if row.listed_at else [],
-        "retry_at": _text(row.blocked_until_at),
-        "synced_at": _text(max((c.synced_at for c in there if c.synced_at), default=None)),
+        "retry_at": rfc3339_or_none(row.blocked_until_at),
+        "synced_at": rfc3339_or_none(max((c.synced_at for c in there if c.synced_at), default=None)),
         "read_only": row.declared,
         "calendars": [{"id": c.id, "name": c.name, "blocks": c.blocks, "target": c.target} for c in there],
         "created_at": rfc3339(row.created_at),
     }
-
-
-def _text(at: datetime | None) -> str | None:
-    return rfc3339(at) if at else None
 
 
 def change_account(session: Session, settings: config.Config, row: Account, values: Values, now: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncd.instants import rfc3339
+from syncd.instants import rfc3339_or_none
 from syncd.store import outbox, pulls
 from syncd.store.models import Account, Calendar, Freelancer
 from syncd.sync.quarantine import advice
@@ -35,7 +35,7 @@ def overview(session: Session, stale_after: timedelta, now: datetime) -> dict[st
     owed, oldest = outbox.owed(session)
     return {
         "accounts": [_account(session, account, handle, stale_after, now) for account, handle in accounts],
-        "outbox": {"owed": owed, "oldest": _text(oldest)},
+        "outbox": {"owed": owed, "oldest": rfc3339_or_none(oldest)},
     }
 
 
@@ -50,7 +50,7 @@ def _account(session: Session, account: Account, handle: str, stale_after: timed
         "active": account.active,
         "problem": account.problem,
         "missing": account.missing if account.listed_at else [],
-        "retry_at": _text(account.blocked_until_at),
+        "retry_at": rfc3339_or_none(account.blocked_until_at),
         "calendars": [
             calendar_json(session, calendar, account, stale_after, now)
             for calendar in sorted(account.calendars, key=lambda c: c.name)
@@ -72,7 +72,7 @@ def calendar_json(
         "blocks": calendar.blocks,
         "target": calendar.target,
         "state": state,
-        "synced_at": _text(calendar.synced_at),
+        "synced_at": rfc3339_or_none(calendar.synced_at),
         "problem": calendar.problem or (_UNREAD if state == "stale" and calendar.expanded_until_at is None else None),
         "held_back": len(calendar.held_back) if calendar.held_back else None,
         "quarantined": [
@@ -81,7 +81,3 @@ def calendar_json(
         ],
         "probe": calendar.probe,
     }
-
-
-def _text(at: datetime | None) -> str | None:
-    return rfc3339(at) if at else None
