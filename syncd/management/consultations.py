@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncd import config
 from syncd.config.checks import Fault, consultation_faults
 from syncd.config.fields import Slug
-from syncd.errors import ApiError, invalid
+from syncd.errors import ApiError
 from syncd.ids import new_id
-from syncd.management.tables import Values, check, file_only, read, table_of
+from syncd.management.tables import Values, check, check_name, file_only, read, table_of
 from syncd.store import bookings, pulls
 from syncd.store.bookings import is_named
 from syncd.store.models import Account, Consultation, Freelancer
@@ -52,10 +52,7 @@ def add_consultation(
     """
     if person.declared:
         raise file_only(f"the freelancer {person.handle}")
-    try:
-        _SLUG.validate_python(slug)
-    except ValidationError as error:
-        raise invalid("/slug", f"must be {error.errors()[0]['msg']}") from None
+    check_name("/slug", _SLUG, slug)
     row = next((c for c in person.consultations if c.slug == slug), None)
     if row is not None and not row.removed:
         raise ApiError("wrong-state", f"there is a consultation {slug} already: change that one")

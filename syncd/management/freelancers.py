@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syncd import config
 from syncd.config.fields import Handle
-from syncd.errors import ApiError, invalid
+from syncd.errors import ApiError
 from syncd.ids import new_id
 from syncd.management.accounts import disconnect_idle
-from syncd.management.tables import Values, file_only, read
+from syncd.management.tables import Values, check_name, file_only, read
 from syncd.store import pulls
 from syncd.store.models import Account, ApiKey, Freelancer
 from syncd.store.settings import fill_freelancer
@@ -62,10 +62,7 @@ def add_freelancer(session: Session, settings: config.Config, handle: str, value
     Schedules that were in their zone are in the one they have now. Raises ApiError: a handle that can't be one or is
     taken, a value that isn't right.
     """
-    try:
-        _HANDLE.validate_python(handle)
-    except ValidationError as error:
-        raise invalid("/handle", f"must be {error.errors()[0]['msg']}") from None
+    check_name("/handle", _HANDLE, handle)
     wanted = read(config.Freelancer, {"name": handle.replace("-", " ").capitalize(), **values})
     row = session.scalars(select(Freelancer).where(Freelancer.handle == handle)).one_or_none()
     if row is not None and not row.removed:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncd import config
 from syncd.config.checks import schedule_faults
 from syncd.config.fields import Name
-from syncd.errors import ApiError, invalid
+from syncd.errors import ApiError
 from syncd.ids import new_id
-from syncd.management.tables import Values, check, file_only, read
+from syncd.management.tables import Values, check, check_name, file_only, read
 from syncd.store import offers, pulls
 from syncd.store.models import Freelancer, ScheduleRow
 from syncd.store.settings import fill_schedule
@@ -44,10 +44,7 @@ def add_schedule(session: Session, person: Freelancer, name: str, values: Values
     """Add a schedule; without a zone of its own it has the freelancer's. Raises ApiError."""
     if person.declared:
         raise file_only(f"the freelancer {person.handle}")
-    try:
-        _NAME.validate_python(name)
-    except ValidationError as error:
-        raise invalid("/name", f"must be {error.errors()[0]['msg']}") from None
+    check_name("/name", _NAME, name)
     if find_schedule(session, person, name) is not None:
         raise ApiError("wrong-state", f"there is a schedule {name} already: change that one")
     row = ScheduleRow(id=new_id("sch"), name=name, declared=False)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from syncd.config.checks import Fault
 from syncd.config.keys import Path
-from syncd.errors import ApiError
+from syncd.errors import ApiError, invalid
 from syncd.store.settings import LENGTHS
 
 T = TypeVar("T", bound=BaseModel)
@@ -63,6 +63,14 @@ def _pointer(path: Path) -> str:
     if parts and parts[0] in _IN_MINUTES:
         parts[0] += _MINUTES
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def check_name(pointer: str, kind: TypeAdapter[str], name: str) -> None:
+    """Raises ApiError for what can't be a name of that kind."""
+    try:
+        kind.validate_python(name)
+    except ValidationError as error:
+        raise invalid(pointer, f"must be {error.errors()[0]['msg']}") from None
 
 
 def file_only(what: str) -> ApiError:
