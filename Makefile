@@ -1,6 +1,8 @@
 .PHONY: install demo test check bench pictures openapi fuzz lock clean
 PYTHON ?= python3
 SECONDS ?= 300
+# Most tests wait for a server most of the time: two for each processor.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 BIN := .venv/bin
 
 install: .venv/installed
@@ -14,7 +16,7 @@ demo: install
 	$(BIN)/syncd demo
 
 test: check
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
