@@ -1,4 +1,4 @@
-"""What the daemon's halves share: the store, the vault, the predicate's circumstances and the feed."""
+"""What the daemon's halves share: the store and its locks, the vault, the predicate's circumstances and the feed."""
 
 from __future__ import annotations
 

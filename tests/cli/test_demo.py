@@ -161,7 +161,7 @@ def test_its_end_leaves_nothing_behind(start, number):
     _until(lambda: _gone(demo))
 
 
-@pytest.mark.parametrize("made", ["radicale/users", "syncd.db-wal"])
+@pytest.mark.parametrize("made", ["radicale/users", "config.toml", "syncd.db", "syncd.db-wal"])
 def test_ended_before_it_is_ready_it_leaves_nothing_behind_either(shell, made):
     shell.environment |= {"TMPDIR": str(shell.folder)}
     process = shell.start("demo", "--port", "0")

@@ -1,7 +1,7 @@
 """The process ends between any two effects, starts again, and nothing is lost, doubled or left behind.
 
 `story.py` plays and says what an effect is; here N is raised from 0 until the story ends without dying. With
-`SYNCD_EVERY_EFFECT=1` in the environment each N is taken, else every third.
+`SYNCD_EVERY_EFFECT=1` in the environment each N is taken, else every other one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 PARTS = 4
-EVERY = 1 if os.environ.get("SYNCD_EVERY_EFFECT") else 3
+EVERY = 1 if os.environ.get("SYNCD_EVERY_EFFECT") else 2
 TODAY = datetime.now(UTC).toordinal() % EVERY
-"""It takes minutes to die after each effect; so each day every third one is taken, and the next ones the day after."""
+"""It takes minutes to die after each effect; so each day every other one is taken, and the others the day after."""
 KINDS = {"commit", "list", "changes", "create", "update", "delete", "find", "get"}
 DIED = 137
 STATES = {
@@ -141,7 +141,7 @@ def test_a_crash_while_recovering_from_a_crash_loses_nothing_and_doubles_nothing
     theatre.set_stage(f"undisturbed-{part}")
     effects = len(theatre.play(None)[1]["effects"])
     drawn, died_twice = random.Random(part), 0
-    for number in range(4):
+    for number in range(6):
         first, second = drawn.randint(0, effects), drawn.randint(0, 20)
         theatre.set_stage(f"pair-{part}-{number}")
         assert theatre.play(first)[0] == DIED

@@ -44,7 +44,7 @@ def test_after_days_with_a_hostile_server_the_store_holds_what_the_server_holds(
     class AtMemory(hostility.Days):
         build = staticmethod(at_memory)
 
-    play(AtMemory, examples=25, steps=30)
+    play(AtMemory, examples=40, steps=30)
 
 
 def test_after_days_with_a_hostile_caldav_server_the_store_holds_what_the_server_holds(hostility, at_radicale):

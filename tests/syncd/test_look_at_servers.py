@@ -269,7 +269,7 @@ def test_a_late_answer_about_other_days_counts_for_nothing(slow, at):
     assert slow.look(at(10, 8)) == slow.refused
 
 
-@pytest.mark.parametrize("status", [401, 503])
+@pytest.mark.parametrize("status", [401, 404, 500, 503])
 def test_a_late_error_counts_for_nothing_and_nor_does_what_was_said_before_it(slow, at, answer, status):
     assert slow.look(at(10, 1)) == slow.refused
     slow.let_answer(answer(status))
