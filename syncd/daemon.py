@@ -39,7 +39,7 @@ from syncd.sync.pull import PullSettings
 log = structlog.get_logger("syncd")
 
 _STOP_PATIENCE = 5.0  # seconds
-_PACE = 0.2  # seconds between two looks at what other processes wrote
+_PACE = 0.2  # seconds between two looks at what other processes wrote, and at what signals asked for
 
 
 def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[], bool] = lambda: False) -> Workshop:
@@ -63,11 +63,10 @@ class Daemon:
         self._services = services
         self._listener = listener
         self._config_path = config_path
-        self._stop = Event()
         self._wake = Event()
-        self._reload = Event()
+        self._is_stopping = self._is_to_reload = False
         self._locks = locks
-        self._runner = Runner(open_workshop(services, locks, self._stop.is_set))
+        self._runner = Runner(open_workshop(services, locks, lambda: self._is_stopping))
         self._timetable = schedule.Scheduler()
         self._notifier = Notifier.of(os.environ, os.getpid())
         self.has_ended = False
@@ -101,27 +100,27 @@ class Daemon:
     @property
     def is_stopping(self) -> bool:
         """Whether it was asked to come to an end."""
-        return self._stop.is_set()
+        return self._is_stopping
+
+    # An Event set in a signal handler would wait for ever if the signal came while the loop held the Event's lock.
 
     def stop(self) -> None:
         """Ask the daemon to come to an end; safe in a signal handler."""
-        self._stop.set()
-        self._wake.set()
+        self._is_stopping = True
 
     def reload(self) -> None:
         """Ask the daemon to read its configuration file again; safe in a signal handler."""
-        self._reload.set()
-        self._wake.set()
+        self._is_to_reload = True
 
     def _loop(self, changes: Changes, http: Thread) -> None:
-        while not self._stop.is_set():
+        while not self._is_stopping:
             self._timetable.run_pending()
             if http.is_alive():
                 self._notifier.alive()
             woken = self._wake.wait(min(_PACE, max(0.0, self._timetable.idle_seconds or 0.0)))
             self._wake.clear()
-            if self._reload.is_set():
-                self._reload.clear()
+            if self._is_to_reload:
+                self._is_to_reload = False
                 self._notifier.reloading()
                 self._safely(self._read_config)
                 self._notifier.ready("serving")
@@ -130,7 +129,7 @@ class Daemon:
 
     def _tick(self) -> None:
         self._services.beat_at = self._services.clock()
-        if not self._stop.is_set():
+        if not self._is_stopping:
             self._runner.submit_due()
             sweep(self._services)
 
@@ -153,7 +152,7 @@ class Daemon:
             self._services.config = before
             raise
         self._services.situations.stale_after = timedelta(seconds=config.daemon.stale_after)
-        self._runner.use(open_workshop(self._services, self._locks, self._stop.is_set))
+        self._runner.use(open_workshop(self._services, self._locks, lambda: self._is_stopping))
         if fixed := _fixed_at_start(before, config):
             log.warning("changed in the file, and in force after a restart only", keys=fixed)
         log.info("configuration read again")

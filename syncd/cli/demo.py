@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 
 from caldav.davclient import DAVClient
 from sqlalchemy import select
@@ -95,9 +94,9 @@ def run_demo(*, port: int, as_json: bool) -> int:
     """Run until Ctrl-C or SIGTERM; leaves nothing behind."""
     zones.pin()
     configure_logging(level="warning")
-    told_to_end = Event()  # remembered, not raised: what a handler raises may be lost in somebody's finaliser
+    told_to_end: list[int] = []  # remembered, not raised: what a handler raises may be lost in somebody's finaliser
     for number in _ENDING:
-        signal.signal(number, lambda *_: told_to_end.set())
+        signal.signal(number, lambda number, _: told_to_end.append(number))
     with TemporaryDirectory(prefix="syncd-demo-") as name, closing(listen("127.0.0.1", port)) as listener:
         folder = Path(name)
         server = calendar_server.start(folder / "radicale", secrets.token_urlsafe(9))
@@ -116,7 +115,7 @@ def run_demo(*, port: int, as_json: bool) -> int:
             locks.become_daemon()
             for number in _ENDING:
                 signal.signal(number, lambda *_: daemon.stop())
-            if told_to_end.is_set():
+            if told_to_end:
                 daemon.stop()
             daemon.run(on_ready=lambda: _announce(demo, daemon, as_json=as_json))
             services.store.close()

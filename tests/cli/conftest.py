@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -203,7 +204,19 @@ class Terminal:
     def answer(self, question: str, text: str) -> None:
         """Wait for a question, and type the answer."""
         self._wait_for(question)
-        os.write(self._screen, text.encode() + (b"" if text == "\x03" else b"\n"))
+        os.write(self._screen, text.encode() + b"\n")
+
+    def interrupt(self, question: str) -> None:
+        """Wait for a question, and press Ctrl-C as a person does: a moment later, and again if nothing happens.
+
+        A signal that comes between the question and the reading of its answer is seen by Python after the reading.
+        """
+        self._wait_for(question)
+        time.sleep(0.2)
+        while self._process.poll() is None:
+            os.write(self._screen, b"\x03")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
 
     def _wait_for(self, words: str) -> None:
         while words not in self.shown[self._read :]:

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -113,10 +114,9 @@ def test_ctrl_c_writes_nothing(empty, on_terminal, radicale, at):
         "Password of": radicale.password,
         "Which of them block?": "",
     }
-    for question, answer in answers.items():
-        terminal.answer(question, "\x03" if question == at else answer)
-        if question == at:
-            break
+    for question in takewhile(lambda question: question != at, answers):
+        terminal.answer(question, answers[question])
+    terminal.interrupt(at)
     assert terminal.end() == 130
     assert "nothing was written" in terminal.shown
     assert _made(empty.folder) == []

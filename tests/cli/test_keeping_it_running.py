@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -100,6 +101,17 @@ def test_a_bad_file_at_sighup_changes_nothing_and_says_so_and_a_good_one_counts(
         (shell.folder / "config.toml").write_text(text.replace("port = 0", "port = 1"), encoding="utf-8")
         process.send_signal(signal.SIGHUP)
         assert "server.port" in next(line for line in process.stderr if "after a restart only" in line)
+
+
+def test_signals_that_come_thick_and_fast_leave_it_able_to_end(shell):
+    process = shell.start("run")
+    assert any('"ready"' in line for line in process.stderr)
+    for _ in range(2000):
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.0002)  # or the kernel makes one of many
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
 
 
 def test_passes_that_overlap_pull_every_calendar_once_and_none_fails(shell, work, radicale, event):
