@@ -56,7 +56,7 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(shell, inside, comin
         steps.append(done)
         with grown:
             count = sum(map(len, written))
-            grown.wait_for(lambda: sum(map(len, written)) > count or len(steps) > 20)
+            grown.wait_for(lambda: sum(map(len, written)) > count or len(steps) > 20, timeout=60)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
     for thread in threads:

@@ -147,8 +147,11 @@ def speak():
 
         def answer(connection):
             with connection, contextlib.suppress(OSError):
-                while b"\r\n\r\n" not in connection.recv(65_536):
-                    pass
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    if not (more := connection.recv(65_536)):
+                        return
+                    head += more
                 for piece in pieces():
                     if stopped.wait(pause):
                         return

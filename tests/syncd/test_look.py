@@ -458,13 +458,14 @@ def test_one_account_hangs_and_what_another_says_is_stored(make_house, window_of
 
 
 def test_a_look_that_hangs_keeps_one_thread_whoever_asks_meanwhile(house, window, at, gate):
+    looking = lambda: [thread for thread in threading.enumerate() if thread.name == "look"]
+    wait_for(lambda: not looking())
     window.before = gate.wait
-    before = threading.active_count()
     for _ in range(3):
         assert not window(at(10, 1)).verified
-    assert threading.active_count() == before + 1
+    assert len(looking()) == 1
     gate.set()
-    wait_for(lambda: threading.active_count() == before)
+    wait_for(lambda: not looking())
     window.before = lambda: None
     assert window(at(10, 1)) == VERIFIED
     assert window.looks == 3  # the first, one for those who asked meanwhile, and this

@@ -82,7 +82,6 @@ def test_calendars_are_looked_at_side_by_side_but_few_of_one_account(scene):
 
 
 def test_threads_are_bounded_and_none_is_left_when_there_is_nothing_to_do(scene):
-    before = threading.active_count()
     looker = Looker(threads=3)
     tickets = [ask(looker, scene, f"a{number}", "1") for number in range(20)]
     scene.wait_for(3)
@@ -91,7 +90,7 @@ def test_threads_are_bounded_and_none_is_left_when_there_is_nothing_to_do(scene)
     scene.gate.set()
     assert [ticket.wait() for ticket in tickets] == [ANSWERED] * 20
     turn = threading.Event()
-    while threading.active_count() > before:
+    while any(thread.name == "look" for thread in threading.enumerate()):
         turn.wait(0.005)
     assert looker._waiting == {}
 
