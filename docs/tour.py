@@ -124,8 +124,9 @@ class Terminal:
         arguments = [sys.executable, "-m", *_words(command)]
         more = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": str(HEIGHT), "TZ": "Europe/London"}
         environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | more
-        process = subprocess.Popen(
-            arguments, stdin=follower, stdout=follower, stderr=follower, cwd=self.folder, env=environment
+        streams = {"stdin": follower, "stdout": follower, "stderr": follower}
+        process = subprocess.Popen(  # in a session of its own, or a password is asked for where the tour was started
+            arguments, cwd=self.folder, env=environment, start_new_session=True, **streams
         )
         os.close(follower)
         shown = ""

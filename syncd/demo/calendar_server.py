@@ -33,6 +33,7 @@ type = internal
 level = error
 """
 _PATIENCE = 30.0  # seconds
+_TRIES = 3  # at ports of which each was free a moment before
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,19 @@ class CalendarServer:
 def start(folder: Path, password: str) -> CalendarServer:
     """Start it with one user. Raises SyncdError if Radicale isn't installed or doesn't come up."""
     folder.mkdir()
-    port = _free_port()
-    config = folder / "config"
-    config.write_text(_CONFIG.format(port=port, folder=folder), encoding="utf-8")
     users = folder / "users"
     users.touch(mode=0o600)
     users.write_text(f"{USERNAME}:{password}\n", encoding="utf-8")
+    for _ in range(_TRIES):
+        if server := _start_at(_free_port(), folder, password):
+            return server
+    message = "the demo's calendar server did not start: install syncd with its extra `demo` (Radicale)"
+    raise SyncdError(message)
+
+
+def _start_at(port: int, folder: Path, password: str) -> CalendarServer | None:
+    config = folder / "config"
+    config.write_text(_CONFIG.format(port=port, folder=folder), encoding="utf-8")
     command = [sys.executable, "-m", "syncd.demo.calendar_server", str(config)]
     with (folder / "log").open("wb") as log:
         # In a session of its own: Ctrl-C reaches a terminal's whole group, and we stop it in order.
@@ -69,11 +77,10 @@ def start(folder: Path, password: str) -> CalendarServer:
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
         )
     server = CalendarServer(f"http://127.0.0.1:{port}/", password, process)
-    if not _comes_up(process, port):
-        server.stop()
-        message = "the demo's calendar server did not start: install syncd with its extra `demo` (Radicale)"
-        raise SyncdError(message)
-    return server
+    if _comes_up(process, port):
+        return server
+    server.stop()
+    return None
 
 
 def _free_port() -> int:

@@ -165,7 +165,7 @@ def test_its_end_leaves_nothing_behind(start, number):
 def test_ended_before_it_is_ready_it_leaves_nothing_behind_either(shell, made):
     shell.environment |= {"TMPDIR": str(shell.folder)}
     process = shell.start("demo", "--port", "0")
-    _until(lambda: list(shell.folder.glob(f"syncd-demo-*/{made}")))
+    _until(lambda: process.poll() is not None or list(shell.folder.glob(f"syncd-demo-*/{made}")))
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
     assert process.returncode == 0
