@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 
 from availability import Reason
+from providers.errors import GrantRevoked
 from syncd.api.schemas.bookings import Cancel, Confirm, NewBooking
 from syncd.booking import lifecycle
 from syncd.booking.clients import Standing
@@ -309,20 +310,22 @@ def _explained(services: Services, around: Around, *, as_json: bool) -> Iterator
     except BookingError as error:
         if as_json:
             print_json(problem_json(error, around))
-        raise in_words(error, around, _unanswered(services, error)) from None
+        unknown = _unknown(services, error)
+        wants_person = bool(unknown) and all(is_refused for _, is_refused in unknown)
+        was_look = error.retry_after is not None
+        explained = in_words(error, around, why_unanswered(unknown) if was_look or wants_person else "")
+        raise GrantRevoked(str(explained)) if wants_person else explained from None
     except ApiError as error:
         raise ApiError(error.code, _as_options(error.detail), retry_after=error.retry_after) from None
 
 
-def _unanswered(services: Services, error: BookingError) -> str:
-    """Which calendars a look got no answer about; nothing where it was no look that failed."""
-    if not isinstance(error, AvailabilityUnknown) or error.retry_after is None:
-        return ""
+def _unknown(services: Services, error: BookingError) -> list[tuple[str, bool]]:
+    """The calendars of which it isn't known what is in them, and whether their server refuses the password."""
+    if not isinstance(error, AvailabilityUnknown):
+        return []
     with services.store.read() as session:
         rows = [session.get(Calendar, reason.calendar) for reason in error.reasons if isinstance(reason, Reason)]
-        return why_unanswered(
-            [(f"{row.account.name}/{row.name}", row.account.state == "needs_reconnect") for row in rows if row]
-        )
+        return [(f"{row.account.name}/{row.name}", row.account.state == "needs_reconnect") for row in rows if row]
 
 
 def _as_options(detail: str) -> str:

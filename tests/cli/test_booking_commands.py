@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from datetime import datetime, timedelta
 
 import pytest
+from scripted_xml import Answer
 from sqlalchemy import select
 
 from syncd.store.models import Booking, OutboxItem
@@ -343,3 +345,20 @@ def test_a_calendar_that_gives_no_answer_just_now_is_named_as_such(shell, feed, 
     assert len(done.err.splitlines()) == 1, "no line of a log"
     assert "gave no answer just now" in done.err
     assert "too long" not in done.err
+
+
+def test_a_calendar_whose_password_is_refused_just_now_wants_a_person(shell, gateway, radicale, start):
+    radicale.make_calendar("Work")
+    wish = shell.connect(gateway.url, radicale.username, "--blocks", "Work", "--name", "work")
+    assert shell(*wish, stdin=f"{radicale.password}\n").code == 0
+    assert shell("sync").code == 0
+    gateway.rule = lambda _seen: Answer(401, {"WWW-Authenticate": "Basic"})
+    shell.fails(75, "try again in a while", "book", "ada/intro", start(10), *GRACE)
+    assert shell("sync").code == 77, "a pull judges what a look met"
+    shell.fails(77, "refuses the password; `syncd connect`", "book", "ada/intro", start(10), *GRACE)
+    told = json.loads(shell("book", "ada/intro", start(10), *GRACE, "--json").out)
+    assert told["status"] == 503
+    gateway.rule = lambda _seen: None
+    assert shell(*wish, stdin=f"{radicale.password}\n").code == 0
+    assert shell("sync").code == 0
+    assert shell("book", "ada/intro", start(10), *GRACE).code == 0
