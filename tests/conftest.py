@@ -124,8 +124,9 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in (answer.headers | {"Content-Length": str(len(answer.body))}).items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.body)
+            with contextlib.suppress(ConnectionError):  # whoever asked may have lost patience
+                self.end_headers()
+                self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""

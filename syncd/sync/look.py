@@ -56,7 +56,7 @@ class _Wanted:
 
 
 def look(
-    services: Services, consultation_id: str, start_at: datetime, end_at: datetime, *, patience: float = PATIENCE
+    services: Services, consultation_id: str, start_at: datetime, end_at: datetime, *, patience: float | None = None
 ) -> Looked:
     """Ask every account whose calendars could block this span, outside any transaction: within two seconds altogether,
     or with the `patience` of a person at a terminal.
@@ -64,7 +64,8 @@ def look(
     What is found busy is in the store when this returns. Our own events, that of a booking which is being moved too,
     are told by identity and never by the span. Raises StoreError.
     """
-    began, until = time.monotonic(), time.monotonic() + patience
+    began = time.monotonic()
+    until = began + (PATIENCE if patience is None else patience)
     with services.store.read() as session:
         consultation = session.get(Consultation, consultation_id)
         if consultation is None:

@@ -332,6 +332,14 @@ def _ended() -> Iterator[None]:
         thread.join()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """A busy machine is no hanging calendar server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("syncd.sync.look.PATIENCE", 60.0)
+        yield
+
+
 @contextmanager
 def _served(services: Services) -> Iterator[str]:
     """Serve an installation on a free port of loopback."""
