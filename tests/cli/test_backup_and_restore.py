@@ -47,7 +47,8 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(shell, inside, comin
         for half_hour in itertools.count():
             if stop.is_set():
                 return
-            booking = homes[number].book(coming(9 + number * 4 + half_hour % 8 / 2, 7 * (half_hour // 8)))
+            hour = 9 + number * 3.5 + half_hour % 7 / 2  # within the set hours in winter and in summer
+            booking = homes[number].book(coming(hour, 7 * (half_hour // 7)))
             with grown:
                 written[number].append(booking)
                 grown.notify()
