@@ -64,7 +64,7 @@ class RealServer:
         self.made: list[str] = []
         self._http = requests.Session()
         self._log = (folder / "log").open("wb")
-        for tries in (2, 1, 0):  # a port that was free a moment ago may be somebody else's now
+        for _ in range(3):  # a port that was free a moment ago may be somebody else's now
             self.port = _free_port()
             self.url = f"http://127.0.0.1:{self.port}/"
             command = [sys.executable, "-m", *self._command(folder)]
@@ -72,9 +72,8 @@ class RealServer:
             self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=environment)
             if self._comes_up():
                 return
-            if not tries:
-                self.stop()
-                raise AssertionError(f"{type(self).__name__} didn't start: {(folder / 'log').read_text()}")
+        self.stop()
+        raise AssertionError(f"{type(self).__name__} didn't start: {(folder / 'log').read_text()}")
 
     def _command(self, folder: Path) -> list[str]:
         raise NotImplementedError
