@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -38,6 +39,8 @@ _SPOKEN = {
     "Content-Type": "application/xml; charset=utf-8",
     "Accept": "application/xml, text/xml, text/calendar",
 }
+_ONE_BY_ONE = Lock()
+"""The package sets up what all its clients share when the first is made, and a second one finds it half done."""
 _CALENDAR_TYPE = {"Content-Type": "text/calendar; charset=utf-8"}
 # A server that compresses an answer may weaken or change its ETag: a resource is fetched as it is stored.
 _PLAIN = {"Accept": "text/calendar", "Accept-Encoding": "identity"}
@@ -92,13 +95,14 @@ class Server:
         answers = _Answers()
         credentials = Credentials(connection, scope, unasked=quirks.NEVER_ASKS in allowed)
         _quieten()
-        client = DAVClient(
-            url,
-            headers=_SPOKEN,
-            ssl_verify_cert=connection.ca_file or True,
-            enable_rfc6764=False,
-            rate_limit_handle=False,
-        )
+        with _ONE_BY_ONE:
+            client = DAVClient(
+                url,
+                headers=_SPOKEN,
+                ssl_verify_cert=connection.ca_file or True,
+                enable_rfc6764=False,
+                rate_limit_handle=False,
+            )
         client.session.close()
         client.session = open_session(
             scope=scope,
