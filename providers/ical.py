@@ -69,9 +69,9 @@ def reduce(text: str | bytes, *, remote_id: str, etag: str, own_addresses: froze
     kept = [one for one in events if not one.reason]
     if not kept:
         return Reduced(None, tuple(unreadable))
-    series_id = next((one.uid for one in kept if one.uid), remote_id)
+    uid = next((one.uid for one in kept if one.uid), remote_id)
     text = skeleton(kept, zones, zones.default(calendars))
-    return Reduced(RemoteEvent(remote_id, series_id, etag, text), tuple(unreadable))
+    return Reduced(RemoteEvent(remote_id, uid, etag, text), tuple(unreadable))
 
 
 @dataclass(frozen=True, slots=True)

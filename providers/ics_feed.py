@@ -34,6 +34,7 @@ from providers.model import (
     RemoteCalendar,
     RemoteEvent,
     Unreadable,
+    Watch,
     Window,
     WrittenEvent,
 )
@@ -118,7 +119,12 @@ class IcsFeedProvider:
         return [RemoteCalendar(CALENDAR, content.name, tz=content.tz, can_write=False)]
 
     def changes(
-        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+        self,
+        calendar: RemoteCalendar,
+        sync_token: str | None,
+        window: Window,
+        known: Known | None = None,
+        beside: Sequence[RemoteCalendar] = (),
     ) -> Iterator[ChangePage]:
         """Yield what isn't as it is known, everything where nothing is, or one empty page if the feed hasn't changed.
 
@@ -176,6 +182,14 @@ class IcsFeedProvider:
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         """Raise `Unsupported`."""
         _refuse()
+
+    def watch(self, calendar: RemoteCalendar, address: str, channel_id: str, token: str) -> Watch:
+        """Raise `Unsupported`: a feed tells no one of changes."""
+        raise Unsupported()
+
+    def unwatch(self, watch: Watch) -> None:
+        """Raise `Unsupported`."""
+        raise Unsupported()
 
     def _now(self) -> _Content:
         """Return the feed as it is now, sent anew only if it isn't as this instance read it before."""

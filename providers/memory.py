@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from providers import ical
 from providers.errors import AlreadyExists, ETagMismatch, GrantRevoked, NotFound, ProviderError, SyncTokenInvalid
@@ -26,6 +26,7 @@ from providers.model import (
     Glance,
     Probe,
     RemoteCalendar,
+    Watch,
     Window,
     WrittenEvent,
 )
@@ -53,6 +54,15 @@ class _Calendar:
     gone: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A channel that was opened: of which calendar, where changes are told, and with which token."""
+
+    calendar: str
+    address: str
+    token: str
+
+
 class MemoryAccount:
     """One account: what another client of it may do, and what may go wrong with it."""
 
@@ -61,6 +71,7 @@ class MemoryAccount:
         self._calendars: dict[str, _Calendar] = {}
         self._failures: list[tuple[ProviderError, bool]] = []
         self.secret: str | None = None  # None lets everyone in
+        self.watches: dict[str, Watched] = {}  # by channel id; whoever edits tells of it
         self.calls: Counter[str] = Counter()
 
     def add_calendar(self, remote_id: str, *, tz: str | None = "UTC", can_write: bool = True) -> RemoteCalendar:
@@ -147,7 +158,7 @@ def account(url: str) -> MemoryAccount:
 class MemoryProvider:
     """An opened account."""
 
-    capabilities = Capabilities(incremental=True, preconditions=True)
+    capabilities = Capabilities(incremental=True, preconditions=True, push=True)
 
     def __init__(self, held: MemoryAccount, connection: Connection) -> None:
         self._account = held
@@ -168,7 +179,12 @@ class MemoryProvider:
             return self._account.calendars()
 
     def changes(
-        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+        self,
+        calendar: RemoteCalendar,
+        sync_token: str | None,
+        window: Window,
+        known: Known | None = None,
+        beside: Sequence[RemoteCalendar] = (),
     ) -> Iterator[ChangePage]:
         """Yield what changed since a token or beside what is known; whole series, whatever the window."""
         before = known() if known is not None and sync_token is None else None
@@ -242,6 +258,18 @@ class MemoryProvider:
             if self._is_there(ref):
                 self._matching(ref, if_match)
                 self._account.remove(ref.calendar, ref.remote_id)
+
+    def watch(self, calendar: RemoteCalendar, address: str, channel_id: str, token: str) -> Watch:
+        """Open a channel for a week."""
+        with self._account.called("watch", self._secret):
+            self._account.calendar(calendar.remote_id)
+            self._account.watches[channel_id] = Watched(calendar.remote_id, address, token)
+        return Watch(channel_id, f"resource-{calendar.remote_id}", datetime.now(UTC) + timedelta(days=7))
+
+    def unwatch(self, watch: Watch) -> None:
+        """Close a channel, if it is open."""
+        with self._account.called("unwatch", self._secret):
+            self._account.watches.pop(watch.channel_id, None)
 
     def _is_there(self, ref: EventRef) -> bool:
         return self._account.holds(ref.calendar, ref.remote_id)

@@ -24,10 +24,23 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """All that is needed to open an account; `secret` is the password, bearer token or token cache.
+class OAuthClient:
+    """syncd as a provider knows it, and where that is asked for permissions; all are the operator's settings."""
 
-    `patience` is for how many seconds from its opening an instance waits for answers; None waits as each takes.
+    client_id: str
+    client_secret: str = field(repr=False)
+    api_endpoint: str
+    auth_uri: str
+    token_uri: str
+    revoke_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """All that is needed to open an account; `secret` is the password, bearer token, grant or token cache.
+
+    `client` is whom a grant was given to, where there are such. `patience` is for how many seconds from its opening an
+    instance waits for answers; None waits as each takes.
     """
 
     url: str
@@ -38,6 +51,7 @@ class Connection:
     ca_file: str = ""
     own_addresses: frozenset[str] = frozenset()
     patience: float | None = None
+    client: OAuthClient | None = None
 
     def __repr__(self) -> str:
         host = self.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
@@ -86,11 +100,16 @@ class Pulled:
     known: Callable[[], Mapping[str, str]]
 
 
+Role = Literal["owner", "writer", "reader", "free_busy"]
+"""What may be done in a calendar: `free_busy` shows spans of busy time, and no events."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteCalendar:
     """One calendar of an account; `remote_id` is the CalDAV collection's URL, Google's or Graph's id.
 
-    `probe` and `pulled` are what is known of it from before; a list of calendars doesn't tell.
+    `role`, `is_primary`, `is_hidden` (in the person's own list) and `makes_links` (for meetings) are as far as the
+    provider tells. `probe` and `pulled` are what is known of it from before; a list of calendars doesn't tell.
     """
 
     remote_id: str
@@ -98,18 +117,27 @@ class RemoteCalendar:
     colour: str | None = None  # "#rrggbb"
     tz: str | None = None  # IANA
     can_write: bool = True
+    role: Role | None = None
+    is_primary: bool = False
+    is_hidden: bool = False
+    makes_links: bool = False
     probe: Probe | None = None
     pulled: Pulled | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteEvent:
-    """One remote resource: `skeleton` is a VCALENDAR reduced to timing, with all its components."""
+    """One remote resource: `skeleton` is a VCALENDAR reduced to timing, with all its components.
+
+    `series_id` is the remote id of the series it belongs to where a provider has the master and each override as
+    resources of their own: the master's own id, in whatever order they come. "" where a resource is the whole of it.
+    """
 
     remote_id: str
-    series_id: str
+    uid: str
     etag: str
     skeleton: str
+    series_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +195,20 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Attendee:
+    """Who is invited by the provider itself, which mails them."""
+
+    email: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsultationEvent:
-    """A consultation as it is written to a calendar: the fields that are ours, and no others."""
+    """A consultation as it is written to a calendar: the fields that are ours, and no others.
+
+    With an `attendee` the provider is asked to invite and to tell of every change; without one it is asked to tell no
+    one. `wants_link` asks for a meeting link where the calendar makes such. Both are written at creation only.
+    """
 
     booking_id: str
     start_at: datetime
@@ -178,17 +218,24 @@ class ConsultationEvent:
     location: str | None
     sequence: int
     updated_at: datetime
+    attendee: Attendee | None = None
+    wants_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EventRef:
-    """Where a written event is; `etag` as of the read or write this came from."""
+    """Where a written event is; `etag` as of the read or write this came from.
+
+    `join_url` is its meeting link; while that is `link_pending`, the provider is still making it: read again later.
+    """
 
     calendar: str
     remote_id: str
     uid: str
     etag: str | None = None
     html_link: str | None = None
+    join_url: str | None = None
+    link_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +248,12 @@ class WrittenEvent:
     sequence: int
     status: str
     booking_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A channel by which a provider tells that a calendar changed, until it expires."""
+
+    channel_id: str
+    resource_id: str  # the provider's own name for what is watched: it is needed to stop the channel
+    expires_at: datetime

@@ -19,6 +19,9 @@ Reading
 - `probe` says how changes of a calendar are found and what may be done in it; it writes nothing, unless it is given a
   time for a trial: then a throwaway series stands there for a moment, and is gone again whatever happens.
 - A calendar that is gone raises `NotFound`; a wrong password raises `GrantRevoked`.
+- A pull that is told which calendars are `beside` it, to be pulled next, may ask for all of them at once.
+- Where `capabilities.push`, `watch` opens a channel by which changes of a calendar are told to an address, with the
+  token given; `unwatch` closes it, and one that is closed already is fine.
 
 Writing
 - `create` writes one event and returns its ref with the ETag.
@@ -52,6 +55,7 @@ from providers.model import (
     Glance,
     Probe,
     RemoteCalendar,
+    Watch,
     Window,
     WrittenEvent,
 )
@@ -72,7 +76,12 @@ class Provider(Protocol):
     def list_calendars(self) -> list[RemoteCalendar]: ...
 
     def changes(
-        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+        self,
+        calendar: RemoteCalendar,
+        sync_token: str | None,
+        window: Window,
+        known: Known | None = None,
+        beside: Sequence[RemoteCalendar] = (),
     ) -> Iterator[ChangePage]: ...
 
     def look(self, calendars: Sequence[RemoteCalendar], window: Window) -> list[Glance]: ...
@@ -88,5 +97,9 @@ class Provider(Protocol):
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef: ...
 
     def delete(self, ref: EventRef, if_match: str | None) -> None: ...
+
+    def watch(self, calendar: RemoteCalendar, address: str, channel_id: str, token: str) -> Watch: ...
+
+    def unwatch(self, watch: Watch) -> None: ...
 
     def close(self) -> None: ...

@@ -33,6 +33,7 @@ from syncd.management.freelancers import disconnect_removed
 from syncd.notify import Notifier
 from syncd.services import Services, apply_declared
 from syncd.store import keys, leases
+from syncd.store.access import reach_of
 from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
 
@@ -48,7 +49,7 @@ def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[]
     settings = PullSettings(
         timedelta(seconds=daemon.keep_busy_for),
         timedelta(seconds=daemon.reconcile_every),
-        daemon.allow_private_networks,
+        reach_of(services.config),
     )
     return Workshop(services.store, services.vault, locks, settings, services.open_provider, services.clock, stopping)
 

@@ -44,6 +44,7 @@ from providers.model import (
     RemoteCalendar,
     RemoteEvent,
     Unreadable,
+    Watch,
     Window,
     WrittenEvent,
 )
@@ -91,7 +92,12 @@ class CalDAVProvider:
         return list(account.calendars)
 
     def changes(
-        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+        self,
+        calendar: RemoteCalendar,
+        sync_token: str | None,
+        window: Window,
+        known: Known | None = None,
+        beside: Sequence[RemoteCalendar] = (),
     ) -> Iterator[ChangePage]:
         """Yield what changed since `sync_token` or beside what is `known`, or everything; whole series, always.
 
@@ -297,6 +303,14 @@ class CalDAVProvider:
             if current is None:  # or not shown yet
                 return self._server.remove(ref.remote_id, self._server.condition(if_match))
             return self._server.remove(current.url, self._server.condition(self._matching(current, if_match).etag))
+
+    def watch(self, calendar: RemoteCalendar, address: str, channel_id: str, token: str) -> Watch:
+        """Raise `Unsupported`: CalDAV tells no one of changes."""
+        raise Unsupported()
+
+    def unwatch(self, watch: Watch) -> None:
+        """Raise `Unsupported`."""
+        raise Unsupported()
 
     def _address_for(self, calendar: RemoteCalendar, idempotency_key: str) -> str:
         return wire.resolve(self._server.url, wire.resource(calendar.remote_id, idempotency_key))

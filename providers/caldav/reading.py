@@ -157,7 +157,7 @@ def has_uid(server: Server, calendar: str, uid: str) -> bool:
         for row in rows
         if row.status < 300
     ]
-    return any(one.event is not None and one.event.series_id == uid for one in read)
+    return any(one.event is not None and one.event.uid == uid for one in read)
 
 
 def _asked_together(server: Server, calendar: str, wanted: dict[str, str | None]) -> list[Resource]:

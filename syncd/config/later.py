@@ -21,7 +21,6 @@ class Later:
 
 
 LATER: tuple[Later, ...] = (
-    Later("google"),
     Later("microsoft"),
     Later("mail"),
     Later("freelancers.*.on_calendar_change"),
@@ -29,7 +28,7 @@ LATER: tuple[Later, ...] = (
     Later("freelancers.*.proposals_expire"),
     Later("freelancers.*.invite", frozenset({"provider", "syncd"})),
     Later("freelancers.*.consultations.*.instant", frozenset({"key", "public"})),
-    Later("freelancers.*.accounts.*.provider", frozenset({"google", "microsoft"})),
+    Later("freelancers.*.accounts.*.provider", frozenset({"microsoft"})),
 )
 
 

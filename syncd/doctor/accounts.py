@@ -24,7 +24,7 @@ from syncd.errors import ConfigError
 from syncd.log import scrub
 from syncd.secrets import Vault
 from syncd.store import pulls
-from syncd.store.access import connection_of
+from syncd.store.access import Reach, connection_of
 from syncd.store.models import Account, Calendar
 from syncd.store.overview import reach_of
 from syncd.sync.listing import plan_choice
@@ -55,16 +55,13 @@ class Asked:
         return urlsplit(self.connection.url).hostname or self.connection.url
 
 
-def to_ask(session: Session, vault: Vault, *, private_networks: bool) -> list[Asked]:
-    """The accounts that are connected, with what opens them; those whose password can't be opened are left out.
-
-    `private_networks` is whether all may be on one.
-    """
+def to_ask(session: Session, vault: Vault, reach: Reach) -> list[Asked]:
+    """The accounts that are connected, with what opens them; those whose password can't be opened are left out."""
     found = []
     for row in session.scalars(select(Account).where(Account.active).order_by(Account.name)):
         handle = row.freelancer.handle
         try:
-            connection = connection_of(row, vault, private_networks=private_networks)
+            connection = connection_of(row, vault, reach)
         except ConfigError:
             continue
         label, said = f"{handle}/{row.name}", (tuple(row.blocks), row.target)

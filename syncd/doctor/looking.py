@@ -17,6 +17,7 @@ from syncd.errors import ConfigError, Mistake, StoreError
 from syncd.log import scrub
 from syncd.services import Services
 from syncd.situation import Situations
+from syncd.store.access import reach_of
 from syncd.store.engine import Store, has_data, open_store
 
 _STEPS = {
@@ -74,8 +75,7 @@ def _secret_key(services: Services) -> Iterator[Finding]:
 
 def _accounts(services: Services, patience: Callable[[int], AbstractContextManager[None]]) -> Iterator[Finding]:
     with services.store.read() as session:
-        private = services.config.daemon.allow_private_networks
-        waiting = accounts.to_ask(session, services.vault, private_networks=private)
+        waiting = accounts.to_ask(session, services.vault, reach_of(services.config))
     with patience(len(waiting)):  # and no transaction: it takes a while
         asked = accounts.ask(waiting, services.open_provider, services.clock)
     yield from machine.clock(machine.hosts([(one.host, one.drift) for one in asked]))

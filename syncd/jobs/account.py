@@ -93,7 +93,7 @@ def work_account(shop: Workshop, account_id: str, order: Order = DUE) -> WorkRep
             report.skipped.append(account_id)
             return report
         kind, name = account.provider, account.name
-        connection = connection_of(account, shop.vault, private_networks=shop.settings.private_networks)
+        connection = connection_of(account, shop.vault, shop.settings.reach)
         may_ask = order.everything or leases.may_ask(account, shop.clock(), insist=order.insist)
         if may_ask and (account.blocked_until_at is not None or order.everything or order.insist):
             outbox.try_again(session, account_id, shop.clock())

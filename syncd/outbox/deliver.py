@@ -16,6 +16,7 @@ from syncd.outbox.plan import Place, Step, plan_write, uid_of
 from syncd.store import leases, outbox, pulls
 from syncd.store.engine import Store
 from syncd.store.models import OWNING_STATES, Booking, BookingEvent, Calendar, OutboxItem
+from syncd.store.probes import remote_of
 from syncd.sync.drift import own_spans
 
 _STEPS = 6  # remove, renew, create, and the booking changing meanwhile: more at once is no progress
@@ -79,7 +80,7 @@ def _take_order(delivery: Delivery, item_id: int) -> _Order | None:
 def _order(session: Session, item: OutboxItem, booking: Booking, event: BookingEvent) -> _Order:
     calendar = session.get(Calendar, event.calendar_id) if event.calendar_id else None
     step = next_step(booking)
-    remote = _remote(calendar) if calendar else None
+    remote = remote_of(calendar) if calendar else None
     ref = None
     if remote and event.remote_id:
         ref = EventRef(remote.remote_id, event.remote_id, event.uid, event.etag, event.html_link)
@@ -93,10 +94,6 @@ def next_step(booking: Booking) -> Step:
     place = Place(event.calendar_id, event.remote_id, attempted=event.attempted_starts_at is not None)
     # An event stays in the calendar it was promised to; a changed target moves none that was sent.
     return plan_write(place, wanted=booking.state in OWNING_STATES, target_id=event.calendar_id)
-
-
-def _remote(calendar: Calendar) -> RemoteCalendar:
-    return RemoteCalendar(calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write)
 
 
 def _act(provider: Provider, order: _Order) -> EventRef | None:

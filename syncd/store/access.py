@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from providers.model import Connection
+from providers.model import Connection, OAuthClient
+from syncd.config import Config, Google
 from syncd.secrets import Vault
 from syncd.store.models import Account
 
@@ -68,15 +69,44 @@ def _host(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
-def connection_of(account: Account, vault: Vault, *, private_networks: bool) -> Connection:
-    """How to reach an account, its secret unsealed; `private_networks` is whether all may be on one."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the operator lets accounts be reached by: private networks for all of them, syncd's client at Google."""
+
+    private_networks: bool = False
+    google: OAuthClient | None = None
+
+    def client(self, provider: str) -> OAuthClient | None:
+        """The client that grants of this kind of account were given to."""
+        return self.google if provider == "google" else None
+
+
+def reach_of(config: Config) -> Reach:
+    """What the configuration lets accounts be reached by."""
+    return Reach(config.daemon.allow_private_networks, _google_client(config.google) if config.google else None)
+
+
+def _google_client(google: Google) -> OAuthClient:
+    return OAuthClient(
+        google.client_id,
+        google.client_secret_env.value.get_secret_value(),
+        google.api_endpoint,
+        google.auth_uri,
+        google.token_uri,
+        google.revoke_uri,
+    )
+
+
+def connection_of(account: Account, vault: Vault, reach: Reach) -> Connection:
+    """How to reach an account, its secret unsealed."""
     person, access = account.freelancer, access_of(account, vault) or Access(account.url, account.username)
     return Connection(
         url=access.url,
         username=access.username,
         secret=access.secret,
         auth=account.auth,  # type: ignore[arg-type]
-        allow_private=account.allow_private or private_networks,
+        allow_private=account.allow_private or reach.private_networks,
         ca_file=account.ca_file,
         own_addresses=frozenset(a.lower() for a in (person.email, *person.addresses) if a),
+        client=reach.client(account.provider),
     )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from syncd.store.models import Account, BookingEvent, Calendar, Freelancer, OutboxItem
 
 LEASE = timedelta(minutes=5)
-PULLABLE = ("caldav", "ics", "memory")
+PULLABLE = ("caldav", "google", "ics", "memory")
 """Kinds of accounts there is an adapter for; one of another kind stays 'never pulled', so its slots stay closed."""
 
 

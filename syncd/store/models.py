@@ -202,6 +202,10 @@ class Calendar(Base):
     colour: Mapped[str | None]
     tz: Mapped[str | None]
     can_write: Mapped[bool]
+    role: Mapped[str | None]  # owner, writer, reader, free_busy: as far as its provider tells
+    is_primary: Mapped[bool] = mapped_column(default=False)
+    is_hidden: Mapped[bool] = mapped_column(default=False)  # in its owner's own list
+    makes_links: Mapped[bool] = mapped_column(default=False)  # for meetings
     unlisted_at: Mapped[datetime | None]  # since when the server's list lacks it
     gone: Mapped[bool] = mapped_column(default=False)  # lacked it twice: it is no more
     blocks: Mapped[bool]
@@ -215,6 +219,8 @@ class Calendar(Base):
     expanded_until_at: Mapped[datetime | None]
     expanded_on: Mapped[str | None]
     next_pull_at: Mapped[datetime]
+    notified_at: Mapped[datetime | None]  # since when a change was told of that no pull has seen yet
+    next_watch_at: Mapped[datetime | None]  # when a channel is next to be opened; None: as soon as one may be
     full_wanted: Mapped[bool] = mapped_column(default=False)
     held_back_at: Mapped[datetime | None]
     held_back: Mapped[list[str] | None]  # digests of the remote ids that would have vanished
@@ -237,6 +243,7 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (
         Index(None, "calendar_id", "generation", "remote_id", unique=True),
+        Index(None, "calendar_id", "generation", "series_id"),
         Index(None, "uid"),
     )
 
@@ -245,6 +252,7 @@ class Event(Base):
     generation: Mapped[int]
     remote_id: Mapped[str]
     uid: Mapped[str]
+    series_id: Mapped[str] = mapped_column(server_default="")  # the master's remote id, where a series has many rows
     etag: Mapped[str]
     skeleton: Mapped[str]
     quarantined: Mapped[list[Any]]  # [{"uid", "start", "reason"}]
@@ -339,6 +347,8 @@ class BookingEvent(Base):
     remote_id: Mapped[str | None]
     etag: Mapped[str | None]
     html_link: Mapped[str | None]
+    join_url: Mapped[str | None]
+    link_pending: Mapped[bool] = mapped_column(default=False)  # the provider is still making the meeting link
     attempted_starts_at: Mapped[datetime | None]
     attempted_ends_at: Mapped[datetime | None]
     written_starts_at: Mapped[datetime | None]
@@ -346,6 +356,56 @@ class BookingEvent(Base):
     drift: Mapped[dict[str, Any] | None]
 
     booking: Mapped[Booking] = relationship(back_populates="event")
+
+
+class Channel(Base):
+    """A channel by which a provider tells of changes. Its id is ours, its token derived from that.
+
+    Recorded before it is opened: without `resource_id` nobody knows yet whether it is. `confirmed_at` is when the
+    provider first reached us by it. One that is `retired` has been replaced and is to be closed.
+    """
+
+    __tablename__ = "channels"
+    __table_args__ = (Index(None, "calendar_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    calendar_id: Mapped[str] = mapped_column(ForeignKey("calendars.id", ondelete="CASCADE"))
+    resource_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    retired: Mapped[bool] = mapped_column(default=False)
+
+    calendar: Mapped[Calendar] = relationship()
+
+
+class Farewell(Base):
+    """What is owed to a provider whose account was disconnected: channels to close, a grant to revoke; all sealed."""
+
+    __tablename__ = "farewells"
+    __table_args__ = (Index(None, "due_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class SignIn(Base):
+    """A sign-in at a provider that was begun and not yet ended: by the hash of its `state`, for a few minutes."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    freelancer_id: Mapped[str] = mapped_column(ForeignKey("freelancers.id", ondelete="CASCADE"))
+    provider: Mapped[str]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)  # the PKCE verifier, and the account as it shall be
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
 
 
 class BookingAction(Base):

@@ -41,7 +41,15 @@ def _probe(kept: dict[str, Any]) -> Probe:
 
 def remote_of(calendar: Calendar) -> RemoteCalendar:
     """A calendar as its provider knows it, with what was seen of its server."""
-    probe = probe_of(calendar)
     return RemoteCalendar(
-        calendar.remote_id, calendar.name, calendar.colour, calendar.tz, calendar.can_write, probe=probe
+        calendar.remote_id,
+        calendar.name,
+        calendar.colour,
+        calendar.tz,
+        calendar.can_write,
+        calendar.role,  # type: ignore[arg-type] # stored as it was listed
+        calendar.is_primary,
+        calendar.is_hidden,
+        calendar.makes_links,
+        probe=probe_of(calendar),
     )

@@ -26,7 +26,7 @@ from syncd.ids import new_id
 from syncd.log import scrub
 from syncd.secrets import Vault
 from syncd.store import bookings, probes, pulls
-from syncd.store.access import Access, renew_access
+from syncd.store.access import Access, reach_of, renew_access
 from syncd.store.models import Account, Freelancer
 from syncd.store.settings import read_again, reading_of
 from syncd.sync.listing import Choice, apply_listing, plan_choice
@@ -113,6 +113,7 @@ def connection_to(config: Config, wanted: Wanted, known: Known) -> Connection:
         allow_private=wanted.allow_private or config.daemon.allow_private_networks,
         ca_file=wanted.ca_file,
         own_addresses=known.addresses,
+        client=reach_of(config).client(wanted.provider),
     )
 
 

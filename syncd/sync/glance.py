@@ -21,7 +21,7 @@ from providers.errors import InvalidResponse, ProviderError, RateLimited
 from providers.model import ChangePage, Connection, Glance, Pulled, RemoteCalendar, Window
 from syncd.retry import plan_retry
 from syncd.store import leases, pulls
-from syncd.store.access import connection_of
+from syncd.store.access import connection_of, reach_of
 from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
 from syncd.sync.busy import Room
@@ -111,9 +111,7 @@ def _sight(services: Services, session: Session, calendar_id: str) -> Sight | No
     return Sight(
         target=target_of(calendar, kept),
         provider=calendar.account.provider,
-        connection=connection_of(
-            calendar.account, services.vault, private_networks=services.config.daemon.allow_private_networks
-        ),
+        connection=connection_of(calendar.account, services.vault, reach_of(services.config)),
         synced_at=calendar.synced_at,
         sync_token=calendar.sync_token,
         is_sure=bool(calendar.generation and calendar.expanded_until_at and not calendar.full_wanted),
@@ -199,7 +197,7 @@ def _news(services: Services, sight: Sight, glance: Glance, window: Window) -> l
     seen, doubtful = {event.remote_id for event in glance.events}, {bad.remote_id for bad in glance.unreadable}
     with store.read() as session:
         same = pulls.understood(session, calendar_id, generation, seen - doubtful) if sight.is_sure else {}
-    events = tuple(one for one in glance.events if same.get(one.remote_id) != (one.series_id, one.skeleton))
+    events = tuple(one for one in glance.events if same.get(one.remote_id) != (one.uid, one.skeleton))
     if not events and not glance.unreadable:
         return []
     page = ChangePage(events, (), glance.unreadable, complete=False)

@@ -76,7 +76,14 @@ def apply_listing(account: Account, found: Sequence[RemoteCalendar], now: dateti
             account.calendars.append(row)
         if row.tz != remote.tz and row.generation:
             row.full_wanted = True  # floating and all-day events move with the calendar's zone
+        if (row.role == "free_busy") != (remote.role == "free_busy") and row.generation:
+            row.full_wanted, row.sync_token = (
+                True,
+                None,
+            )  # spans without names, or events: one says nothing of the other
         row.name, row.colour, row.tz, row.can_write = remote.name, remote.colour, remote.tz, remote.can_write
+        row.role, row.is_primary = remote.role, remote.is_primary
+        row.is_hidden, row.makes_links = remote.is_hidden, remote.makes_links
         row.unlisted_at, row.gone = None, False
     for row in rows.values() if found else ():
         row.unlisted_at = row.unlisted_at or now

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -19,6 +19,7 @@ from providers.errors import ProviderError, SyncTokenInvalid, Unavailable
 from providers.model import ChangePage, Window
 from providers.port import Provider
 from syncd.store import leases, pulls
+from syncd.store.access import Reach
 from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
@@ -37,11 +38,11 @@ class _Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PullSettings:
-    """How far busy time is kept, how often all is read anew, and if private networks are open."""
+    """How far busy time is kept, how often all is read anew, and what accounts are reached by."""
 
     keep_busy_for: timedelta
     reconcile_every: timedelta
-    private_networks: bool = False
+    reach: Reach = field(default_factory=Reach)
 
 
 @dataclass(frozen=True, slots=True)

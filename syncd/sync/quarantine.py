@@ -17,4 +17,4 @@ def advice(*, known: bool) -> str:
 def as_unreadable(event: RemoteEvent, reason: str) -> Unreadable:
     """Name an event that can be read and not expanded."""
     first = event.skeleton.partition("BEGIN:VEVENT")[2].partition("DTSTART")[2].partition("\r\n")[0]
-    return Unreadable(event.remote_id, event.etag, reason, event.series_id, first.rpartition(":")[2] or None)
+    return Unreadable(event.remote_id, event.etag, reason, event.uid, first.rpartition(":")[2] or None)

@@ -115,7 +115,7 @@ def _read_row(
     last: EventRow | None,
 ) -> EventRow:
     """What changed; where a part of it isn't understood, what was last understood in full blocks as well."""
-    row = EventRow(event.remote_id, event.series_id, event.etag, event.skeleton, spans, tuple(map(_reason, problems)))
+    row = EventRow(event.remote_id, event.uid, event.etag, event.skeleton, spans, tuple(map(_reason, problems)))
     if not problems or last is None:
         return row
     understood = last.understood if last.quarantined else last.skeleton

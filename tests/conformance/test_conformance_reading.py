@@ -13,7 +13,7 @@ from providers.recurrence import instances
 
 
 def ids(pages):
-    return sorted(event.series_id for page in pages for event in page.changed)
+    return sorted(event.uid for page in pages for event in page.changed)
 
 
 def removed(pages):
@@ -57,14 +57,14 @@ def test_a_pull_with_a_token_lists_what_was_created_changed_or_removed_and_nothi
     for uid in ("stays", "changes", "goes"):
         world.put(calendar, uid, ics(uid))
     full = pull(provider, calendar)
-    known = {event.series_id: event for page in full for event in page.changed}
+    known = {event.uid: event for page in full for event in page.changed}
     world.put(calendar, "comes", ics("comes"))
     world.put(calendar, "changes", ics("changes", start="20261125T100000"))
     world.remove(calendar, "goes")
     pages = pull(provider, calendar, full)
     assert ids(pages) == ["changes", "comes"]
     assert removed(pages) == [known["goes"].remote_id]
-    changed = next(event for page in pages for event in page.changed if event.series_id == "changes")
+    changed = next(event for page in pages for event in page.changed if event.uid == "changes")
     assert changed.remote_id == known["changes"].remote_id
     assert changed.etag != known["changes"].etag
     assert "20261125T100000Z" in changed.skeleton
@@ -110,7 +110,7 @@ def test_a_calendar_that_was_made_anew_is_never_mixed_with_the_old_one(world, pr
     for uid in ("old", "both"):
         world.put(calendar, uid, ics(uid))
     full = pull(provider, calendar)
-    names = {event.remote_id: event.series_id for page in full for event in page.changed}
+    names = {event.remote_id: event.uid for page in full for event in page.changed}
     world.remove_calendar(calendar)
     calendar = world.make_calendar("Twice", "Europe/Berlin")
     for uid in ("new", "both"):
@@ -121,7 +121,7 @@ def test_a_calendar_that_was_made_anew_is_never_mixed_with_the_old_one(world, pr
         later = pull(provider, calendar, full)
     except SyncTokenInvalid:
         later = pull(provider, calendar)
-    names |= {event.remote_id: event.series_id for page in later for event in page.changed}
+    names |= {event.remote_id: event.uid for page in later for event in page.changed}
     assert sorted(names[remote_id] for remote_id in pull.known[calendar.remote_id]) == ["both", "new"]
 
 
@@ -138,8 +138,8 @@ def test_changes_made_during_a_pull_are_in_it_or_in_the_next(world, provider, ca
     known = {event.remote_id: event for page in [*seen, *later] for event in page.changed}
     for gone in removed(later):
         known.pop(gone, None)
-    assert {event.series_id for event in known.values()} == {"late", *(f"e{number}" for number in range(1, 205))}
-    assert "20270101T120000Z" in next(event.skeleton for event in known.values() if event.series_id == "e204")
+    assert {event.uid for event in known.values()} == {"late", *(f"e{number}" for number in range(1, 205))}
+    assert "20270101T120000Z" in next(event.skeleton for event in known.values() if event.uid == "e204")
 
 
 def test_what_no_longer_holds_an_event_is_removed(world, provider, calendar, pull, ics):
@@ -192,7 +192,7 @@ def test_a_look_lists_whatever_may_have_an_instance_in_the_span(world, provider,
     for uid, text in texts.items():
         world.put(calendar, uid, text)
     (glance,) = provider.look([calendar], LOOKED_AT)
-    found = {event.series_id for event in glance.events if instances(event.skeleton, LOOKED_AT, "Europe/Berlin")}
+    found = {event.uid for event in glance.events if instances(event.skeleton, LOOKED_AT, "Europe/Berlin")}
     assert found == set(texts)
     assert glance.complete
     assert glance.calendar == calendar.remote_id
@@ -203,7 +203,7 @@ def test_a_look_shows_calendars_as_they_are_now_and_nothing_private(world, provi
     first = provider.look(calendars, LOOKED_AT)
     world.put(calendars[1], "new", ics("new", start="20270302T100000"))
     second = provider.look(calendars, LOOKED_AT)
-    assert [[event.series_id for event in glance.events] for glance in (*first, *second)] == [[], [], [], ["new"]]
+    assert [[event.uid for event in glance.events] for glance in (*first, *second)] == [[], [], [], ["new"]]
     world.put(calendars[1], "new", ics("new", start="20270302T110000"))
     world.put(calendars[0], "odd", ics("odd").replace("DTSTART:", "DTSTART;TZID=Mars/Olympus:").replace("00Z", "00"))
     third = provider.look(calendars, LOOKED_AT)
@@ -223,11 +223,11 @@ def test_a_look_that_is_told_what_was_pulled_leaves_nothing_out_that_changed_sin
     told = dataclasses.replace(calendar, pulled=Pulled(full[-1].sync_token, lambda: known))
     (before,) = provider.look([told], LOOKED_AT)
     assert before.complete
-    assert {event.series_id for event in before.events} <= {"stays", "changes"}
+    assert {event.uid for event in before.events} <= {"stays", "changes"}
     world.put(calendar, "changes", ics("changes", start="20270302T110000"))
     world.put(calendar, "new", ics("new", start="20270302T120000"))
     (after,) = provider.look([told], LOOKED_AT)
-    found = {event.series_id: event.skeleton for event in after.events}
+    found = {event.uid: event.skeleton for event in after.events}
     assert after.complete
     assert "DTSTART:20270302T110000Z" in found["changes"]
     assert "new" in found

@@ -26,7 +26,7 @@ def test_create_writes_one_event_and_returns_its_ref_with_the_etag(world, provid
     (text,) = world.texts(calendar)
     assert "UID:bkg-1@syncd" in text
     (listed,) = [one for page in pull(provider, calendar) for one in page.changed]
-    assert (listed.remote_id, listed.series_id) == (ref.remote_id, ref.uid)
+    assert (listed.remote_id, listed.uid) == (ref.remote_id, ref.uid)
     assert provider.update(ref, event, listed.etag).etag
 
 

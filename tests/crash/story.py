@@ -51,14 +51,14 @@ from syncd.locks import ProcessLocks
 from syncd.log import configure_logging
 from syncd.services import Services, open_services
 from syncd.store import leases, offers
-from syncd.store.access import connection_of
+from syncd.store.access import Reach, connection_of
 from syncd.store.links import uses_of
 from syncd.store.models import OWNING_STATES, Account, Booking, BusySpan, Calendar, Event, Link, OutboxItem
 from syncd.sync.pull import PullSettings, pull_window
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 DIED = 137
-SETTINGS = PullSettings(timedelta(days=30), timedelta(hours=6), private_networks=True)
+SETTINGS = PullSettings(timedelta(days=30), timedelta(hours=6), Reach(private_networks=True))
 
 CONFIG = """
 [daemon]
@@ -512,7 +512,7 @@ def catch_up(job: dict[str, Any]) -> dict[str, Any]:
     with closing(services.store):
         with services.store.read() as session:
             account = session.scalars(select(Account)).one_or_none()
-            connection = connection_of(account, services.vault, private_networks=True) if account else None
+            connection = connection_of(account, services.vault, SETTINGS.reach) if account else None
             calendars = session.scalars(select(Calendar).where(Calendar.sync_token.is_not(None))).all()
             stored = {c.id: _etags(session, c) for c in calendars}
         if connection is None or not calendars:

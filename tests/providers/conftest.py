@@ -57,7 +57,7 @@ def pulled():
     def pull(provider, calendar, token=None):
         pages = list(provider.changes(calendar, token, None))
         return (
-            sorted(event.series_id for page in pages for event in page.changed),
+            sorted(event.uid for page in pages for event in page.changed),
             sorted(remote_id for page in pages for remote_id in page.removed),
             [item for page in pages for item in page.unreadable],
             pages[-1].sync_token,

@@ -390,7 +390,7 @@ def test_without_sync_only_what_changed_is_read(radicale, gateway, open_caldav, 
     radicale.delete(direct, "e039")
     gateway.seen.clear()
     (page,) = provider.changes(calendar, first[-1].sync_token, None, lambda: known)
-    assert sorted(event.series_id for event in page.changed) == [f"e{number:03}" for number in range(10)]
+    assert sorted(event.uid for event in page.changed) == [f"e{number:03}" for number in range(10)]
     assert page.removed == (calendar.remote_id + "e039.ics",)
     assert [seen.method for seen in gateway.seen] == ["PROPFIND", "PROPFIND", "REPORT"]
     assert gateway.seen[-1].body.count(b"href>") == 2 * 10
@@ -414,7 +414,7 @@ def test_a_change_during_a_listing_is_found_by_the_next_pull(
     first = list(provider.changes(calendar, None, None))
     gateway.rewrite = lambda _seen, given: given
     (page,) = provider.changes(calendar, first[-1].sync_token, None, lambda: kept(first, {}))
-    assert [event.series_id for event in page.changed] == ["late"]
+    assert [event.uid for event in page.changed] == ["late"]
 
 
 def test_a_server_may_gain_and_lose_sync_between_pulls(radicale, gateway, open_caldav, work, small_event, answer):
@@ -493,7 +493,7 @@ def test_what_the_server_refuses_to_show_is_asked_for_again(radicale, gateway, o
     known = kept(pages, {})
     gateway.rule = lambda seen: None
     (page,) = provider.changes(calendar, None, None, lambda: known)
-    assert [event.series_id for event in page.changed] == ["e001"]
+    assert [event.uid for event in page.changed] == ["e001"]
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])

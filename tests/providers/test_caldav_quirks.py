@@ -78,7 +78,7 @@ class Stage:
             for remote_id in page.removed:
                 self.known.pop(remote_id, None)
         self.token = pages[-1].sync_token
-        return sorted(event.series_id for page in pages for event in page.changed)
+        return sorted(event.uid for page in pages for event in page.changed)
 
     def pulled_once(self):
         """Open an account and pull its calendar for the first time."""
@@ -344,7 +344,7 @@ def a_look_finds_a_series_that_began_long_ago(stage):
     stage.server.put("Work", "a.ics", small("a", start="20260901T090000Z", more="RRULE:FREQ=WEEKLY\r\n"))
     provider = stage.open()
     (glance,) = provider.look([stage.calendar(provider)], Window(START, START + timedelta(days=1)))
-    assert [event.series_id for event in glance.events] == ["a"]
+    assert [event.uid for event in glance.events] == ["a"]
     assert glance.complete
 
 
@@ -647,7 +647,7 @@ def test_a_large_calendar_that_was_pulled_is_looked_at_in_one_request_and_one_fo
     played.put("new")
     played.server.seen.clear()
     (glance,) = provider.look([told], WINDOW)
-    assert ([event.series_id for event in glance.events], glance.complete) == (["new"], True)
+    assert ([event.uid for event in glance.events], glance.complete) == (["new"], True)
     assert [request.method for request in played.server.seen] == ["REPORT", "REPORT"]
 
 
@@ -657,7 +657,7 @@ def test_a_look_with_a_token_that_the_server_does_not_know_reads_all(stage):
     provider, calendar = played.pulled_once()
     told = dataclasses.replace(calendar, pulled=Pulled("https://elsewhere.example/1", lambda: played.known))
     (glance,) = provider.look([told], WINDOW)
-    assert sorted(event.series_id for event in glance.events) == ["a", "b"]
+    assert sorted(event.uid for event in glance.events) == ["a", "b"]
 
 
 def test_what_a_server_showed_is_remembered(stage):

@@ -166,7 +166,7 @@ def test_a_resource_is_reduced_to_its_timing_in_one_spelling():
     assert result.event is not None
     tzid = result.event.skeleton.partition("\r\nTZID:")[2].partition("\r\n")[0]
     assert result.event.skeleton == SKELETON.format(tzid=tzid).replace("\n", "\r\n")
-    assert (result.event.remote_id, result.event.series_id, result.event.etag) == ("/cal/1.ics", "u-1", '"1"')
+    assert (result.event.remote_id, result.event.uid, result.event.etag) == ("/cal/1.ics", "u-1", '"1"')
     assert result.unreadable == ()
 
 
@@ -180,7 +180,7 @@ def test_a_fold_inside_a_character_is_undone():
     text = resource("UID:grün\nDTSTART:20260302T090000Z").encode().replace("ü".encode(), b"\xc3\r\n \xbc")
     result = reduced(text)
     assert result.event is not None
-    assert result.event.series_id == "grün"
+    assert result.event.uid == "grün"
 
 
 def test_nothing_but_timing_survives():
@@ -284,7 +284,7 @@ def test_an_override_is_kept_where_its_master_is_broken():
     result = reduced(resource("UID:u\nDTSTART:20260302T090000Z\nRRULE:x", override))
     assert result.event is not None
     assert "RECURRENCE-ID" in result.event.skeleton
-    assert result.event.series_id == "u"
+    assert result.event.uid == "u"
     assert len(result.unreadable) == 1
 
 
@@ -313,7 +313,7 @@ def test_a_text_cut_off_between_events_says_so():
 def test_an_event_without_uid_still_counts_and_is_its_own_series():
     result = reduced(resource("DTSTART:20260302T090000Z"))
     assert result.event is not None
-    assert result.event.series_id == "/cal/1.ics"
+    assert result.event.uid == "/cal/1.ics"
 
 
 @pytest.mark.parametrize("year", ["0001", "1601", "9999"])

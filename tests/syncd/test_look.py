@@ -340,7 +340,7 @@ def test_an_account_that_waits_for_a_person_is_not_asked(house, window, at):
 
 def test_an_account_of_a_kind_without_an_adapter_gives_no_answer(house, window, at):
     with house.services.store.write() as session:
-        session.scalars(select(Account)).one().provider = "google"
+        session.scalars(select(Account)).one().provider = "microsoft"
     assert window(at(10, 1)) == Looked(verified=False, closing=(house.calendar().id,))
 
 

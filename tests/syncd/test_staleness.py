@@ -138,7 +138,7 @@ def test_a_calendar_that_was_renamed_away_closes(make_house):
 
 
 def test_an_account_of_a_kind_without_an_adapter_stays_unknown(make_house):
-    house = make_house(provider="google", account="")
+    house = make_house(provider="microsoft", account="")
     for _ in range(3):
         house.later(hours=1)
         with house.services.store.read() as session:

@@ -1,0 +1,1 @@
+"""Google Calendar: `providers.port` on the Calendar API v3."""

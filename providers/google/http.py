@@ -1,0 +1,111 @@
+"""How requests to Google travel: by our own transport, in the shape that Google's two libraries ask of theirs.
+
+Decides time-outs, bounds and deadlines by `providers.transport`, and that a refused access token is replaced once.
+Refuses to know what is asked. `httplib2`, which the API library would use, knows no deadline, no bound of bytes, and
+can't be shared between threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httplib2
+from google.auth import transport as auth_transport
+
+from providers.model import Connection
+from providers.transport import GuardedSession, Limits, open_session
+
+_LIMITS = Limits(connect=10.0, read=60.0, total=180.0, redirects=0)
+
+
+def open_google_session(connection: Connection | None = None) -> GuardedSession:
+    """A session for Google's addresses, which are the operator's settings: private ones are fine.
+
+    Its certificates are those of `REQUESTS_CA_BUNDLE`, where that is set.
+    """
+    return open_session(
+        allow_private=True,
+        ca_file=os.environ.get("REQUESTS_CA_BUNDLE", ""),
+        limits=_LIMITS,
+        patience=connection.patience if connection else None,
+    )
+
+
+Bearer = Callable[[str | None], str]
+"""Gives an access token: another than the one that was refused, if one is named."""
+
+
+class Http:
+    """What `googleapiclient` calls its `http`: `request` sends with an access token and returns what came."""
+
+    def __init__(self, session: GuardedSession, bearer: Bearer) -> None:
+        self._session, self._bearer = session, bearer
+        self.requests = 0
+
+    def request(
+        self,
+        uri: str,
+        method: str = "GET",
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: object,  # redirections and connection_type are httplib2's
+    ) -> tuple[httplib2.Response, bytes]:
+        """Send; once more with a new access token if the first was refused (401)."""
+        token = self._bearer(None)
+        answer = self._send(uri, method, body, headers, token)
+        if answer.status == 401:
+            answer = self._send(uri, method, body, headers, self._bearer(token))
+        return answer, answer.content
+
+    def _send(
+        self, uri: str, method: str, body: str | bytes | None, headers: Mapping[str, str] | None, token: str
+    ) -> _Answer:
+        self.requests += 1
+        signed = {**(headers or {}), "authorization": f"Bearer {token}"}
+        signed.pop("accept-encoding", None)  # the session says which encodings it can bound
+        answer = self._session.request(method, uri, data=body, headers=signed, allow_redirects=False)
+        return _Answer(answer.status_code, answer.headers, answer.content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+class _Answer(httplib2.Response):  # type: ignore[misc] # httplib2 has no types
+    """An answer as httplib2 would give it: a mapping of lower-case headers with a status."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+        self.status, self["status"], self.content = status, str(status), content
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An answer as `google.auth` reads it."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class AuthRequest(auth_transport.Request):
+    """What `google.auth` calls its `request`: it asks the token endpoint."""
+
+    def __init__(self, session: GuardedSession) -> None:
+        self._session = session
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> _Told:
+        """Send one request; its time is bounded by the session."""
+        answer = self._session.request(method, url, data=body, headers=dict(headers or {}), allow_redirects=False)
+        return _Told(answer.status_code, answer.headers, answer.content)
