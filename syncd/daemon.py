@@ -36,6 +36,7 @@ from syncd.store import keys, leases
 from syncd.store.access import reach_of
 from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
+from syncd.sync.watches import hooks_of
 
 log = structlog.get_logger("syncd")
 
@@ -50,6 +51,7 @@ def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[]
         timedelta(seconds=daemon.keep_busy_for),
         timedelta(seconds=daemon.reconcile_every),
         reach_of(services.config),
+        hooks_of(daemon.public_url),
     )
     return Workshop(services.store, services.vault, locks, settings, services.open_provider, services.clock, stopping)
 

@@ -38,11 +38,15 @@ class _Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PullSettings:
-    """How far busy time is kept, how often all is read anew, and what accounts are reached by."""
+    """How far busy time is kept, how often all is read anew, and what accounts are reached by.
+
+    `hooks` is the https address below which providers may tell of changes; "" where they can't reach us.
+    """
 
     keep_busy_for: timedelta
     reconcile_every: timedelta
     reach: Reach = field(default_factory=Reach)
+    hooks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

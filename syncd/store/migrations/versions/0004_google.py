@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.add_column("calendars", sa.Column("role", sa.String(), nullable=True))
     for flag in ("is_primary", "is_hidden", "makes_links"):
         op.add_column("calendars", sa.Column(flag, sa.Boolean(), nullable=False, server_default=sa.false()))
-    for instant in ("notified_at", "next_watch_at"):
+    for instant in ("notified_at", "next_watch_at", "live_until_at"):
         op.add_column("calendars", sa.Column(instant, Instant(), nullable=True))
     op.add_column("events", sa.Column("series_id", sa.String(), nullable=False, server_default=""))
     op.create_index(
