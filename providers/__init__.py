@@ -7,11 +7,15 @@ from providers.port import Provider
 
 
 def open_provider(kind: str, connection: Connection) -> Provider:
-    """Return the adapter for `kind` ("caldav", "ics", "memory"), imported with its libraries on first use."""
+    """Return the adapter for `kind` ("caldav", "google", "ics", "memory"), imported with its libraries on first use."""
     if kind == "caldav":
         from providers.caldav.client import CalDAVProvider
 
         return CalDAVProvider(connection)
+    if kind == "google":
+        from providers.google.client import GoogleProvider
+
+        return GoogleProvider(connection)
     if kind == "ics":
         from providers.ics_feed import IcsFeedProvider
 
@@ -20,5 +24,5 @@ def open_provider(kind: str, connection: Connection) -> Provider:
         from providers.memory import MemoryProvider
 
         return MemoryProvider.open(connection)
-    msg = f"unknown provider {kind!r}: known are caldav, ics and memory"
+    msg = f"unknown provider {kind!r}: known are caldav, google, ics and memory"
     raise ValueError(msg)

@@ -68,7 +68,7 @@ class Capabilities:
     push: bool = False
 
 
-PullsBy = Literal["sync-token", "ctag", "etags", "download"]
+PullsBy = Literal["sync-token", "ctag", "etags", "download", "free-busy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Probe:
     """What a calendar's server was seen to do; None is what nobody tried.
 
     `pulls_by` is how changes are found: the server tells them, a mark of the whole calendar and its ETags do, its ETags
-    alone, or the whole is downloaded anew.
+    alone, the whole is downloaded anew, or it tells when it is busy and no more.
     """
 
     pulls_by: PullsBy

@@ -128,6 +128,7 @@ _PULLS_BY = {
     "ctag": "tells that something changed",
     "etags": "tells nothing: compared each time",
     "download": "downloaded when it changes",
+    "free-busy": "tells when it is busy, and no more",
 }
 _WAYS = {
     "checks_tokens": ("", "takes any sync token"),
