@@ -227,6 +227,7 @@ class EventRef:
     """Where a written event is; `etag` as of the read or write this came from.
 
     `join_url` is its meeting link; while that is `link_pending`, the provider is still making it: read again later.
+    `invited` says that the provider invited someone for us, who is told when the event goes.
     """
 
     calendar: str
@@ -236,6 +237,7 @@ class EventRef:
     html_link: str | None = None
     join_url: str | None = None
     link_pending: bool = False
+    invited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
