@@ -7,14 +7,17 @@ can't be shared between threads.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httplib2
 from google.auth import transport as auth_transport
 
+from providers.errors import Unavailable
 from providers.model import Connection
 from providers.transport import GuardedSession, Limits, open_session
 
@@ -106,6 +109,19 @@ class AuthRequest(auth_transport.Request):
         timeout: float | None = None,
         **_: Any,
     ) -> _Told:
-        """Send one request; its time is bounded by the session."""
+        """Send one request; its time is bounded by the session. Raises Unavailable for an answer that is no token.
+
+        The library takes whatever came with 200, and calls one without a token a refusal.
+        """
         answer = self._session.request(method, url, data=body, headers=dict(headers or {}), allow_redirects=False)
+        if answer.status_code == 200 and not _is_token(answer.content):
+            raise Unavailable(f"{urlsplit(url).netloc} answered something that is no access token")
         return _Told(answer.status_code, answer.headers, answer.content)
+
+
+def _is_token(content: bytes) -> bool:
+    try:
+        told = json.loads(content)
+        return isinstance(told["access_token"], str) and int(told.get("expires_in") or 0) >= 0
+    except (ValueError, LookupError, TypeError):
+        return False

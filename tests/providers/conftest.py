@@ -108,7 +108,12 @@ def serve():
                 server.requests.append((self.path, dict(self.headers)))
                 answer(self)
 
-            do_PROPFIND = do_GET  # noqa: N815 - the base class looks for this name
+            def do_POST(self):
+                self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.do_GET()
+
+            do_PATCH = do_DELETE = do_POST  # noqa: N815 - the base class looks for these names
+            do_PROPFIND = do_GET  # noqa: N815
 
             def log_message(self, *_args):
                 pass
