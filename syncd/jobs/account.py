@@ -6,7 +6,7 @@ Decides what a failure means for the account, its calendars and what they are ow
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -137,11 +137,12 @@ def _work(job: _Job, *, may_ask: bool) -> None:
             _deliver_writes(job)
             _list_calendars(job)
             _probe_calendars(job)
-            for calendar_id in _calendars(job):
+            due = _calendars(job)
+            for number, calendar_id in enumerate(due, 1):
                 if job.shop.stopping():
                     return
                 _deliver_writes(job)  # what was booked meanwhile need not wait for the next calendar
-                _pull(job, calendar_id)
+                _pull(job, calendar_id, due[number:])
     except ProviderError:
         return  # noted; everything else at this account waits as well
 
@@ -268,10 +269,13 @@ def _calendars(job: _Job) -> list[str]:
         return [calendar.id for calendar in due_calendars(account, job.shop.clock(), job.order)]
 
 
-def _pull(job: _Job, calendar_id: str) -> None:
+def _pull(job: _Job, calendar_id: str, due: Sequence[str]) -> None:
+    """Pull one calendar; of those `due` after it, the ones that only show when they are busy may be asked along."""
     shop = job.shop
     with shop.store.read() as session:
         name = session.get_one(Calendar, calendar_id).name
+        others = (session.get_one(Calendar, one) for one in due)
+        beside = [probes.remote_of(one) for one in others if one.role == "free_busy"]
     pull = Pull(
         shop.store,
         job.provider,
@@ -280,6 +284,7 @@ def _pull(job: _Job, calendar_id: str) -> None:
         calendar_id,
         shop.clock,
         jitter=random.random(),  # noqa: S311 - spreads pulls, guards nothing
+        beside=beside,
         accept=job.order.full,
         progress=lambda done, total: shop.progress(name, done, total),
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import Row, Select, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from syncd.store.models import Booking, BookingEvent, BusySpan, Event, Freelancer
+from syncd.store.models import OWNING_STATES, Booking, BookingEvent, BusySpan, Event, Freelancer
 
 Span = tuple[int, int]
+_T = TypeVar("_T", str, int)
 _CHUNK = 500  # SQLite allows 32,766 parameters a statement; this keeps every IN list well below
 
 
@@ -28,9 +30,20 @@ class EventRow:
     booking_id: str | None = None
     understood: str = ""  # where only a part is: the last skeleton that was in full
     event_id: int = 0  # its row in the store, where it has one
+    series_id: str = ""  # the master's remote id, where each override is a row of its own
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the master of a series of many rows."""
+        return bool(self.series_id) and self.series_id == self.remote_id
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it stands for an instance of such a series, and says when that is."""
+        return bool(self.series_id and self.skeleton) and not self.leads and not self.quarantined
 
 
-def _chunks(ids: Iterable[str]) -> Iterable[Sequence[str]]:
+def _chunks(ids: Iterable[_T]) -> Iterable[Sequence[_T]]:
     items = list(ids)
     return (items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK))
 
@@ -75,6 +88,7 @@ def put_events(session: Session, calendar_id: str, generation: int, rows: Sequen
                 "generation": generation,
                 "remote_id": row.remote_id,
                 "uid": row.uid,
+                "series_id": row.series_id,
                 "etag": row.etag,
                 "skeleton": row.skeleton,
                 "quarantined": list(row.quarantined),
@@ -115,48 +129,79 @@ def drop_events(session: Session, calendar_id: str, generation: int, remote_ids:
         )
 
 
-def understood(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> dict[str, tuple[str, str]]:
-    """Remote id → UID and skeleton of what of these is in a generation and was understood in full."""
-    found: dict[str, tuple[str, str]] = {}
-    rows = select(Event.remote_id, Event.uid, Event.skeleton).where(
+def understood(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> dict[str, tuple[str, ...]]:
+    """Remote id → UID, series id and skeleton of what of these is in a generation and was understood in full."""
+    found: dict[str, tuple[str, ...]] = {}
+    rows = select(Event.remote_id, Event.uid, Event.series_id, Event.skeleton).where(
         Event.calendar_id == calendar_id, Event.generation == generation, func.json_array_length(Event.quarantined) == 0
     )
     for chunk in _chunks(remote_ids):
-        found |= {r.remote_id: (r.uid, r.skeleton) for r in session.execute(rows.where(Event.remote_id.in_(chunk)))}
+        here = session.execute(rows.where(Event.remote_id.in_(chunk)))
+        found |= {r.remote_id: (r.uid, r.series_id, r.skeleton) for r in here}
     return found
 
 
-def load_rows(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> list[EventRow]:
+def load_rows(session: Session, calendar_id: str, generation: int, remote_ids: Iterable[str]) -> list[EventRow]:
     """Events as they are in a generation, with their spans."""
-    events = [
-        event
-        for chunk in _chunks(remote_ids)
-        for event in session.scalars(
-            select(Event).where(
-                Event.calendar_id == calendar_id, Event.generation == generation, Event.remote_id.in_(chunk)
-            )
-        )
-    ]
-    return [_as_row(session, event) for event in events]
+    rows: list[EventRow] = []
+    for chunk in _chunks(remote_ids):
+        events = session.scalars(_events(calendar_id, generation).where(Event.remote_id.in_(chunk))).all()
+        spans = _spans_of(session, [event.id for event in events])
+        rows += [_as_row(event, spans.get(event.id, ())) for event in events]
+    return rows
 
 
-def _as_row(session: Session, event: Event) -> EventRow:
-    spans = session.execute(
-        select(BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id)
-        .where(BusySpan.event_id == event.id)
-        .order_by(BusySpan.starts_at, BusySpan.ends_at)
-    ).all()
-    booking_id = spans[0].booking_id if spans else None
+def _events(calendar_id: str, generation: int) -> Select[Event]:
+    return select(Event).where(Event.calendar_id == calendar_id, Event.generation == generation)
+
+
+def _spans_of(session: Session, event_ids: Sequence[int]) -> dict[int, list[tuple[Span, str | None]]]:
+    found: dict[int, list[tuple[Span, str | None]]] = {}
+    rows = select(BusySpan.event_id, BusySpan.starts_at, BusySpan.ends_at, BusySpan.booking_id)
+    ordered = rows.where(BusySpan.event_id.in_(event_ids)).order_by(BusySpan.starts_at, BusySpan.ends_at)
+    for row in session.execute(ordered):
+        found.setdefault(row.event_id, []).append(((row.starts_at, row.ends_at), row.booking_id))
+    return found
+
+
+def _as_row(event: Event, spans: Sequence[tuple[Span, str | None]]) -> EventRow:
     return EventRow(
         event.remote_id,
         event.uid,
         event.etag,
         event.skeleton,
-        tuple((s.starts_at, s.ends_at) for s in spans),
+        tuple(span for span, _ in spans),
         tuple(event.quarantined),
-        booking_id,
+        spans[0][1] if spans else None,
         event.understood,
+        series_id=event.series_id,
     )
+
+
+def series_of(session: Session, calendar_id: str, generation: int, remote_ids: Iterable[str]) -> dict[str, str]:
+    """Remote id → series id of those of these events that are a row of a series."""
+    rows = select(Event.remote_id, Event.series_id).where(
+        Event.calendar_id == calendar_id, Event.generation == generation, Event.series_id != ""
+    )
+    found = (session.execute(rows.where(Event.remote_id.in_(chunk))) for chunk in _chunks(remote_ids))
+    return {row.remote_id: row.series_id for rows in found for row in rows}
+
+
+def rows_of_series(session: Session, calendar_id: str, generation: int, series_ids: Iterable[str]) -> list[EventRow]:
+    """Masters and overrides of these series, without their spans."""
+    these = _skeletons(calendar_id, generation)
+    found = (session.execute(these.where(Event.series_id.in_(chunk))) for chunk in _chunks(series_ids))
+    return [_without_spans(row) for rows in found for row in rows]
+
+
+def put_back(session: Session, calendar_id: str, generation: int, gone: Set[str]) -> set[str]:
+    """Which of these are overrides whose master stays: without them it blocks where they stood."""
+    rows = select(Event.remote_id, Event.series_id).where(
+        Event.calendar_id == calendar_id, Event.generation == generation, Event.series_id != ""
+    )
+    series = {row.remote_id: row.series_id for row in session.execute(rows)}
+    masters = {remote_id for remote_id, of in series.items() if remote_id == of} - gone
+    return {remote_id for remote_id, of in series.items() if remote_id in gone and of in masters}
 
 
 def drop_generations(session: Session, calendar_id: str, keep: int) -> None:
@@ -187,13 +232,32 @@ def drop_past_spans(session: Session, calendar_id: str, before: datetime) -> Non
 
 def skeletons(session: Session, calendar_id: str, generation: int) -> list[EventRow]:
     """Every event of a generation that has a skeleton, without its spans."""
-    rows = select(Event.id, Event.remote_id, Event.uid, Event.skeleton, Event.understood).where(
-        Event.calendar_id == calendar_id, Event.generation == generation, Event.skeleton != ""
+    rows = session.execute(_skeletons(calendar_id, generation).where(Event.skeleton != ""))
+    return [_without_spans(row) for row in rows]
+
+
+_SKELETON = (
+    *(Event.id, Event.remote_id, Event.uid, Event.series_id),
+    *(Event.skeleton, Event.understood, Event.quarantined),
+)
+
+
+def _skeletons(calendar_id: str, generation: int) -> Select[Any]:
+    return select(*_SKELETON).where(Event.calendar_id == calendar_id, Event.generation == generation)
+
+
+def _without_spans(row: Row[Any]) -> EventRow:
+    return EventRow(
+        row.remote_id,
+        row.uid,
+        "",
+        row.skeleton,
+        (),
+        tuple(row.quarantined),
+        understood=row.understood,
+        event_id=row.id,
+        series_id=row.series_id,
     )
-    return [
-        EventRow(r.remote_id, r.uid, "", r.skeleton, (), understood=r.understood, event_id=r.id)
-        for r in session.execute(rows)
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +317,22 @@ def own_bookings(session: Session, freelancer_id: str, calendar_id: str, ids: Ow
     for chunk in _chunks(ids.remote_ids):
         own |= {row.remote_id: row.id for row in session.execute(here.where(BookingEvent.remote_id.in_(chunk)))}
     return own
+
+
+def events_at(session: Session, freelancer_id: str, spans: Iterable[Span]) -> list[tuple[BookingEvent, Booking]]:
+    """Events of the freelancer's bookings that are or may be in a calendar, and begin when one of these spans does."""
+    mine = select(BookingEvent, Booking).join(Booking, Booking.id == BookingEvent.booking_id)
+    written = (BookingEvent.written_starts_at, BookingEvent.attempted_starts_at)
+    mine = mine.where(
+        Booking.freelancer_id == freelancer_id,
+        or_(Booking.state.in_(OWNING_STATES), *(at.is_not(None) for at in written)),
+    )
+    found: list[tuple[BookingEvent, Booking]] = []
+    for chunk in _chunks({start for start, _ in spans}):
+        starts = [datetime.fromtimestamp(start, UTC) for start in chunk]
+        begins = or_(*(at.in_(starts) for at in (Booking.starts_at, *written)))
+        found += [(event, booking) for event, booking in session.execute(mine.where(begins))]
+    return found
 
 
 def written_in(session: Session, calendar_id: str) -> list[tuple[BookingEvent, Booking]]:

@@ -197,7 +197,7 @@ def _news(services: Services, sight: Sight, glance: Glance, window: Window) -> l
     seen, doubtful = {event.remote_id for event in glance.events}, {bad.remote_id for bad in glance.unreadable}
     with store.read() as session:
         same = pulls.understood(session, calendar_id, generation, seen - doubtful) if sight.is_sure else {}
-    events = tuple(one for one in glance.events if same.get(one.remote_id) != (one.uid, one.skeleton))
+    events = tuple(one for one in glance.events if same.get(one.remote_id) != (one.uid, one.series_id, one.skeleton))
     if not events and not glance.unreadable:
         return []
     page = ChangePage(events, (), glance.unreadable, complete=False)
@@ -222,4 +222,12 @@ def _is(row: EventRow, stored: EventRow | None) -> bool:
 
 def _meaning(row: EventRow) -> tuple[object, ...]:
     booking_id = row.booking_id if row.spans else None
-    return row.uid, row.skeleton, sorted(set(row.spans)), list(row.quarantined), row.understood, booking_id
+    return (
+        row.uid,
+        row.series_id,
+        row.skeleton,
+        sorted(set(row.spans)),
+        list(row.quarantined),
+        row.understood,
+        booking_id,
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from providers.model import ChangePage, RemoteEvent, Unreadable
@@ -19,11 +19,20 @@ BRAKE_AGREES_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class PullPlan:
-    """Rows to write and rows to remove. A quarantined resource keeps what was last understood of it."""
+    """Rows to write and rows to remove. A quarantined resource keeps what was last understood of it.
+
+    `gone` is all that the provider says is no more, in the store or not.
+    """
 
     upserts: tuple[RemoteEvent, ...]
     removals: frozenset[str]
     quarantine: Mapping[str, tuple[Unreadable, ...]] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """All that it says anything of."""
+        return self.removals | self.quarantine.keys() | {event.remote_id for event in self.upserts}
 
 
 def plan_pull(known: Mapping[str, str], pages: Iterable[ChangePage]) -> PullPlan:
@@ -48,8 +57,17 @@ def plan_pull(known: Mapping[str, str], pages: Iterable[ChangePage]) -> PullPlan
             unreadable.pop(remote_id, None)
             last[remote_id] = None
     upserts = tuple(e for e in last.values() if e is not None)
-    removals = frozenset(r for r, e in last.items() if e is None and r in known)
-    return PullPlan(upserts, removals, {r: tuple(items) for r, items in unreadable.items()})
+    gone = frozenset(r for r, e in last.items() if e is None)
+    quarantine = {r: tuple(items) for r, items in unreadable.items()}
+    return PullPlan(upserts, gone & known.keys(), quarantine, gone)
+
+
+def with_series(plan: PullPlan, members: Iterable[str]) -> PullPlan:
+    """Let overrides go with their master: `members` are what is stored of the series whose masters are gone.
+
+    Those that are listed all the same stay.
+    """
+    return replace(plan, removals=plan.removals.union(members) - (plan.named - plan.removals))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ grows a new generation beside the one that serves and swaps it in at the end, so
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from providers.errors import ProviderError, SyncTokenInvalid, Unavailable
-from providers.model import ChangePage, Window
+from providers.model import ChangePage, RemoteCalendar, Window
 from providers.port import Provider
 from syncd.store import leases, pulls
 from syncd.store.access import Reach
@@ -24,8 +24,8 @@ from syncd.store.engine import Store
 from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
 from syncd.sync.drift import record_drift
-from syncd.sync.plan import Brake, HoldBack, plan_brake, plan_pull
-from syncd.sync.rows import Target, known_of, later_rows, rows_of, target_of
+from syncd.sync.plan import Brake, HoldBack, plan_brake
+from syncd.sync.rows import Target, known_of, later_rows, plan_of, rows_of, target_of
 
 KEPT_PAST = timedelta(days=8)
 _UNREAD_AGAIN = timedelta(minutes=10)
@@ -60,6 +60,7 @@ class Pull:
     calendar_id: str
     clock: Callable[[], datetime]
     jitter: float  # in [0, 1)
+    beside: Sequence[RemoteCalendar] = ()  # calendars to be pulled after this one
     accept: bool = False  # the owner accepts what the brake would hold back
     progress: Callable[[int, int | None], None] = lambda done, total: None
 
@@ -121,8 +122,7 @@ def _pull_once(pull: Pull, *, full: bool) -> PullReport:
 
 
 def _pull(pull: Pull, target: Target, started_at: datetime) -> PullReport:
-    known = None if target.everything else lambda: known_of(pull.store, target, pull.clock())
-    pages = iter(pull.provider.changes(target.remote, target.sync_token, target.window, known))
+    pages = _changes(pull, target)
     first = next(pages, None)
     if first is None:
         msg = "the provider gave no page of changes"
@@ -130,6 +130,13 @@ def _pull(pull: Pull, target: Target, started_at: datetime) -> PullReport:
     if first.complete:
         return _full(pull, target, started_at, itertools.chain([first], pages))
     return _incremental(pull, target, started_at, [first, *pages])
+
+
+def _changes(pull: Pull, target: Target) -> Iterator[ChangePage]:
+    known = None if target.everything else lambda: known_of(pull.store, target, pull.clock())
+    if not pull.beside:
+        return iter(pull.provider.changes(target.remote, target.sync_token, target.window, known))
+    return iter(pull.provider.changes(target.remote, target.sync_token, target.window, known, pull.beside))
 
 
 def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
@@ -146,7 +153,7 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
 
 def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
     target = _as_far_as_the_rest(target)
-    plan = plan_pull(known_of(pull.store, target, pull.clock()), pages)
+    plan = plan_of(pull.store, target, known_of(pull.store, target, pull.clock()), pages)
     found = rows_of(pull.store, target, plan)
     rows = _news(pull, target, found)
     with pull.store.write() as session:
@@ -157,7 +164,7 @@ def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[C
             return _hold_back(calendar, held_back, now)
         pulls.put_events(session, calendar.id, calendar.generation, rows)
         pulls.drop_events(session, calendar.id, calendar.generation, plan.removals)
-        record_drift(session, calendar.id, target.tz, rows, gone=plan.removals)
+        _note_drift(session, target, rows, plan.removals)
         if rows or plan.removals:
             pulls.bump_availability(session, target.freelancer_id)
         calendar.sync_token = pages[-1].sync_token or calendar.sync_token
@@ -209,9 +216,12 @@ def _full(pull: Pull, target: Target, started_at: datetime, pages: Iterator[Chan
 
 
 def _store_page(pull: Pull, target: Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:
-    """Write one page into the generation that grows; what a later page takes back of what was `listed` goes."""
-    plan = plan_pull(dict.fromkeys(listed.intersection(page.removed), ""), [page])
-    rows = rows_of(pull.store, target, plan)
+    """Write one page into the generation that grows; what a later page takes back of what was `listed` goes.
+
+    Overrides may come on other pages than their master, which is written again with those that come after it.
+    """
+    plan = plan_of(pull.store, target, dict.fromkeys(listed.intersection(page.removed), ""), [page], generation)
+    rows = rows_of(pull.store, target, plan, generation)
     with pull.store.write() as session:
         _hold(pull, session, target)
         pulls.put_events(session, target.calendar_id, generation, rows)
@@ -237,8 +247,7 @@ def _swap(
         if held_back:
             pulls.drop_generations(session, calendar.id, keep=calendar.generation)
             return _hold_back(calendar, held_back, pull.clock())
-        gone = pulls.written_ids(session, calendar.id) - listed
-        record_drift(session, calendar.id, target.tz, notable, gone=frozenset(gone))
+        _note_drift(session, target, notable, frozenset(pulls.written_ids(session, calendar.id) - listed))
         calendar.generation, calendar.sync_token = new, token
         calendar.full_synced_at, calendar.full_wanted = started_at, False
         _compare_soon(pull, calendar, started_at, notable)
@@ -264,6 +273,12 @@ def _hold(pull: Pull, session: Session, target: Target) -> Calendar:
     return calendar
 
 
+def _note_drift(session: Session, target: Target, rows: list[EventRow], gone: frozenset[str]) -> None:
+    """Busy periods without a name say nothing of what became of an event of ours."""
+    if not target.shows_no_events:
+        record_drift(session, target.calendar_id, target.tz, rows, gone=gone)
+
+
 def _brake(
     pull: Pull, session: Session, calendar: Calendar, gone: set[str] | frozenset[str], *, full: bool
 ) -> HoldBack | None:
@@ -272,7 +287,8 @@ def _brake(
     now = pull.clock()
     busy = pulls.future_busy(session, calendar.id, calendar.generation, now)
     brake = Brake(calendar.held_back_at, frozenset(calendar.held_back or ()))
-    return plan_brake(busy, gone, brake, full=full, accept=pull.accept, now=now)
+    lost = gone - pulls.put_back(session, calendar.id, calendar.generation, gone)
+    return plan_brake(busy, lost, brake, full=full, accept=pull.accept, now=now)
 
 
 def _hold_back(calendar: Calendar, held_back: HoldBack, now: datetime) -> PullReport:
@@ -288,6 +304,8 @@ def _succeed(pull: Pull, session: Session, calendar: Calendar, target: Target, s
     account = session.get_one(Account, target.account_id)
     calendar.synced_at, calendar.corrections = started_at, 0
     calendar.held_back_at = calendar.held_back = None
+    if calendar.notified_at is not None and calendar.notified_at <= started_at:
+        calendar.notified_at = None
     calendar.problem, calendar.attempts = None, 0
     if calendar.next_pull_at == target.due_at:  # else another pull was asked for while this one ran
         calendar.next_pull_at = started_at + target.sync_every * (0.9 + 0.2 * pull.jitter)
