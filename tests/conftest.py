@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fake_google import FakeGoogle
 from real_caldav import RadicaleServer, RealServer, XandikosServer
 from scripted_caldav import ScriptedServer
 
@@ -187,6 +188,21 @@ def scripted(scripted_server: ScriptedServer) -> ScriptedServer:
     """The same, begun anew, with nothing odd to play yet."""
     scripted_server.play()
     return scripted_server
+
+
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[FakeGoogle]:
+    """A Google in this process, one for each test process."""
+    server = FakeGoogle()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def google(google_server: FakeGoogle) -> FakeGoogle:
+    """The same, begun anew: one person with her primary calendar, who has permitted nothing yet."""
+    google_server.reset()
+    return google_server
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -9,12 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pytest
+from fake_google_accounts import connection_to, grant_of
+from fake_google_ics import changed, item_id, items_of, text_of
 from scripted_caldav import ODDITIES
 
 from providers import open_provider
 from providers.caldav import quirks
 from providers.caldav.client import CalDAVProvider
 from providers.errors import Unavailable
+from providers.google.client import GoogleProvider
+from providers.google.wire import event_id
 from providers.memory import account
 from providers.model import ChangePage, Connection, ConsultationEvent, RemoteCalendar, Window
 from providers.port import Provider
@@ -26,7 +31,8 @@ WINDOW = Window(datetime(2026, 11, 22, tzinfo=UTC), datetime(2027, 12, 31, tzinf
 class World(Protocol):
     """What a test may do besides calling the provider.
 
-    `checks_tokens` says that a token never given out is refused, `keeps` which of its rule and zone a series keeps.
+    `checks_tokens` says that a token never given out is refused, `keeps` which of its rule and zone a series keeps;
+    `uid` is that of the event made with a key.
     """
 
     checks_tokens: bool
@@ -43,6 +49,8 @@ class World(Protocol):
     def remove(self, calendar: RemoteCalendar, uid: str) -> None: ...
 
     def texts(self, calendar: RemoteCalendar) -> list[str]: ...
+
+    def uid(self, key: str) -> str: ...
 
     def lose_next_answer(self) -> None: ...
 
@@ -76,8 +84,60 @@ class MemoryWorld:
     def texts(self, calendar):
         return list(self.account.texts(calendar.remote_id).values())
 
+    def uid(self, key):
+        return key
+
     def lose_next_answer(self):
         self.account.fail_next(Unavailable("the answer was lost"), after_effect=True)
+
+
+class GoogleWorld:
+    """The fake Google; the other client is its owner's, who goes past HTTP."""
+
+    checks_tokens = True
+    keeps = (True, True)
+
+    def __init__(self, google) -> None:
+        self.google = google
+        self.grant = grant_of(google)
+
+    def open(self, *, secret=None):
+        grant = self.grant if secret is None else dataclasses.replace(self.grant, refresh_token=secret)
+        return GoogleProvider(connection_to(self.google, secret=grant.text()), pauses=(0.0, 0.0))
+
+    def make_calendar(self, name, tz):
+        self.google.make_calendar(name, tz, id=f"{name.lower()}@group.calendar.google.com")
+        return _listed(self, name)
+
+    def remove_calendar(self, calendar):
+        self.google.remove_calendar(calendar.remote_id)
+
+    def uid(self, key):
+        return f"{event_id(key)}@google.com"
+
+    def _id(self, calendar, uid):
+        """The id of what was put under this name: our own is found by its key."""
+        own = event_id(uid)
+        return own if own in self.google.account.calendar(calendar.remote_id).items else item_id(uid)
+
+    def put(self, calendar, uid, text):
+        named = self._id(calendar, uid)
+        held = self.google.account.calendar(calendar.remote_id).items
+        for item in items_of(text, named):
+            old = held[item["id"]].body if item["id"] in held else {}
+            self.google.put(calendar.remote_id, changed(old, {"status": "confirmed", **item}))
+
+    def remove(self, calendar, uid):
+        self.google.delete(calendar.remote_id, self._id(calendar, uid))
+
+    def texts(self, calendar):
+        series = {}
+        for item in self.google.items(calendar.remote_id):
+            series.setdefault(item.get("recurringEventId", item["id"]), []).append(item)
+        return [text_of(items) for items in series.values()]
+
+    def lose_next_answer(self):
+        self.google.fail(kind="lose")
 
 
 class CalDAVWorld:
@@ -112,6 +172,9 @@ class CalDAVWorld:
 
     def texts(self, calendar):
         return list(self.server.list(self._direct(calendar)).values())
+
+    def uid(self, key):
+        return key
 
     def lose_next_answer(self):
         self.gateway.lose_next_write()
@@ -149,6 +212,9 @@ class ScriptedWorld:
     def texts(self, calendar):
         return list(self.server.texts(calendar.name).values())
 
+    def uid(self, key):
+        return key
+
     def lose_next_answer(self):
         self.server.losing = True
 
@@ -167,7 +233,15 @@ def guarded(seen, answer):
     return None if given else answer(401, {"WWW-Authenticate": 'Basic realm="calendars"'})
 
 
-WORLDS = ["memory", "radicale", "xandikos", "scripted", "intolerant", *(f"scripted {one}" for one in ODDITIES)]
+WORLDS = [
+    "memory",
+    "google",
+    "radicale",
+    "xandikos",
+    "scripted",
+    "intolerant",
+    *(f"scripted {one}" for one in ODDITIES),
+]
 
 
 @pytest.fixture(params=WORLDS)
@@ -176,6 +250,8 @@ def world(request: pytest.FixtureRequest) -> World:
     kind, _, oddity = request.param.partition(" ")
     if kind == "memory":
         return MemoryWorld()
+    if kind == "google":
+        return GoogleWorld(request.getfixturevalue("google"))
     if kind in ("scripted", "intolerant"):
         allowed = quirks.ALL if kind == "scripted" else frozenset()
         return ScriptedWorld(request.getfixturevalue("scripted"), oddity, allowed)
