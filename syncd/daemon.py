@@ -31,8 +31,8 @@ from syncd.jobs.embedded import Runner, work_through
 from syncd.locks import ProcessLocks
 from syncd.management.freelancers import disconnect_removed
 from syncd.notify import Notifier
-from syncd.services import Services, apply_declared
-from syncd.store import keys, leases
+from syncd.services import Services, apply_declared, say_farewells
+from syncd.store import keys, leases, sign_ins
 from syncd.store.access import reach_of
 from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
@@ -134,11 +134,13 @@ class Daemon:
         self._services.beat_at = self._services.clock()
         if not self._is_stopping:
             self._runner.submit_due()
+            self._runner.submit("farewells", lambda: say_farewells(self._services))
             sweep(self._services)
 
     def _tidy(self) -> None:
         with self._services.store.write() as session:
             keys.drop_expired_answers(session, self._services.clock())
+            sign_ins.drop_expired(session, self._services.clock())
             disconnect_removed(session, self._services.clock())
 
     def _read_config(self) -> None:
@@ -253,6 +255,7 @@ def run_once(services: Services, locks: ProcessLocks) -> WorkReport:
     if last is not None and now - last > timedelta(seconds=services.config.daemon.stale_after):
         log.warning("passes are further apart than stale_after: in between no slots are offered", last_pull=str(last))
     report = work_through(open_workshop(services, locks), due, Order(insist=True))
+    say_farewells(services)
     failed = {name for name, _ in report.failures}
     with services.store.read() as session:
         waiting = leases.waiting_for_a_person(session)

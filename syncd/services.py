@@ -18,8 +18,10 @@ from syncd.feed import Feed
 from syncd.locks import ProcessLocks
 from syncd.secrets import Vault
 from syncd.situation import Situations
+from syncd.store.access import reach_of
 from syncd.store.declared import Applying, apply_config
 from syncd.store.engine import Store, has_data, open_store
+from syncd.sync.farewells import PATIENCE, Saying, deliver_farewells
 from syncd.sync.listing import choose
 from syncd.sync.looker import Looker
 from syncd.sync.pull import pull_window
@@ -67,6 +69,13 @@ def apply_declared(services: Services) -> None:
     busy_until_at = pull_window(now, timedelta(seconds=services.config.daemon.keep_busy_for)).end_at
     with services.store.write() as session:
         apply_config(Applying(session, services.config, services.vault, now, busy_until_at, choose))
+
+
+def say_farewells(services: Services, patience: float = PATIENCE) -> int:
+    """Say what is owed to providers of accounts that have ended; returns how much still is. Raises StoreError."""
+    reach = reach_of(services.config)
+    saying = Saying(services.store, services.vault, reach, services.open_provider, services.clock, patience)
+    return deliver_farewells(saying)
 
 
 def database_file(config: Config) -> str | None:

@@ -26,6 +26,7 @@ from syncd.api import (
     holds,
     ics,
     links,
+    oauth,
     problems,
     profile,
     simulate,
@@ -92,6 +93,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(slots.router, responses=_LIMITED)  # first, being asked for most
     for router in (*MANAGEMENT, *(noun.router for noun in _NOUNS)):  # MANAGEMENT before what takes any handle
         app.include_router(router, responses=_LIMITED)
+    app.include_router(oauth.router)
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route("/readyz", readyz, operation_id="readyz", tags=["operations"], responses=_READY)
 

@@ -29,13 +29,15 @@ from syncd.services import Services
 from syncd.store import keys
 
 _MOST_COUNTED = 50_000
+_SIGN_INS = "/oauth/"
+_COUNTED = ("/v1/", _SIGN_INS)
 _KEY_KNOWN_FOR = 60.0  # seconds in which a key isn't looked up again; what it may do is asked at every call
 
 _Address = IPv4Address | IPv6Address
 
 
 class RateLimits:
-    """Refuses calls under `/v1` beyond the configured rates, by kind of call and client address.
+    """Refuses calls under `/v1` and `/oauth` beyond the configured rates, by kind of call and client address.
 
     The holder of a valid API key isn't counted; a wrong key is, so that none can be guessed.
     """
@@ -49,10 +51,11 @@ class RateLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/") or await self._has_key(scope):
+        if scope["type"] != "http" or not scope["path"].startswith(_COUNTED) or await self._has_key(scope):
             await self._app(scope, receive, send)
             return
-        wait = self._wait(scope, "feed" if scope["method"] in ("GET", "HEAD") else "booking")
+        looks = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith(_SIGN_INS)
+        wait = self._wait(scope, "feed" if looks else "booking")
         if not wait:
             await self._app(scope, receive, send)
             return

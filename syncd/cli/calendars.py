@@ -143,7 +143,7 @@ def disconnect_account(config_path: Path, name: str, *, as_json: bool) -> int:
     with opened(config_path) as installation, installation.services.store.write() as session:
         account = _account(session, name)
         full = f"{account.freelancer.handle}/{account.name}"
-        owed = len(disconnect(session, account))
+        owed = len(disconnect(session, account, installation.services.clock()))
     if as_json:
         print_json({"account": full, "owed": owed})
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from threading import Lock
@@ -24,7 +24,7 @@ class Runner:
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
-        self._at_work: dict[str, Future[WorkReport]] = {}
+        self._at_work: dict[str, Future[object]] = {}
         self._lock = Lock()
 
     def use(self, shop: Workshop) -> None:
@@ -36,20 +36,21 @@ class Runner:
         with self._shop.store.read() as session:
             due = leases.due_accounts(session, self._shop.clock())
         for account_id in due:
-            self._submit(account_id)
+            self.submit(account_id, partial(work_account, self._shop, account_id))
 
-    def _submit(self, account_id: str) -> None:
+    def submit(self, name: str, work: Callable[[], object]) -> None:
+        """Start other work by its name, unless it is being done."""
         with self._lock:
-            if account_id in self._at_work:
+            if name in self._at_work:
                 return
-            future = self._at_work[account_id] = self._pool.submit(work_account, self._shop, account_id)
-        future.add_done_callback(partial(self._done, account_id))
+            future = self._at_work[name] = self._pool.submit(work)
+        future.add_done_callback(partial(self._done, name))
 
-    def _done(self, account_id: str, future: Future[WorkReport]) -> None:
+    def _done(self, name: str, future: Future[object]) -> None:
         with self._lock:
-            self._at_work.pop(account_id, None)
+            self._at_work.pop(name, None)
         if not future.cancelled() and (error := future.exception()) is not None:
-            log.error("work failed", account=account_id, exc_info=error)
+            log.error("work failed", account=name, exc_info=error)
 
     def stop(self, patience: float) -> bool:
         """Start no more, let running work come to a safe point; say whether all has within `patience` seconds.

@@ -17,7 +17,8 @@ from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.management.tables import Values, file_only
 from syncd.outbox.deliver import next_step
 from syncd.outbox.plan import Step
-from syncd.store import belongings, bookings, pulls
+from syncd.store import belongings, bookings, farewells, pulls
+from syncd.store.access import SIGNED_IN, how_to_connect
 from syncd.store.models import LIVE_STATES, Account, Booking, BookingEvent, Calendar, Freelancer, OutboxItem
 from syncd.store.settings import read_again, reading_of
 from syncd.sync.connect import check_one_target, choice_of
@@ -98,9 +99,7 @@ def pull_soon(row: Account, now: datetime, *, full: bool) -> None:
     Raises ApiError for an account that a person must reconnect first.
     """
     if row.state == "needs_reconnect":
-        raise ApiError(
-            "wrong-state", "the server refuses the password: send the right one first", current_state=row.state
-        )
+        raise ApiError("wrong-state", _renewal(row), current_state=row.state)
     row.next_list_at = now
     if not (row.told_to_wait and row.blocked_until_at is not None and row.blocked_until_at > now):
         row.blocked_until_at = None
@@ -109,6 +108,13 @@ def pull_soon(row: Account, now: datetime, *, full: bool) -> None:
         calendar.full_wanted = calendar.full_wanted or full
         if full and calendar.held_back_at is not None:
             calendar.held_back_at = min(calendar.held_back_at, now - BRAKE_AGREES_AFTER)
+
+
+def _renewal(row: Account) -> str:
+    if row.provider not in SIGNED_IN:
+        return "the server refuses the password: send the right one first"
+    command = how_to_connect(row.provider, row.freelancer.handle, row.name)
+    return f"the permission is no longer good: {command}, or a POST of its provider and name here, asks for it again"
 
 
 # Disconnecting
@@ -122,8 +128,10 @@ class Owed:
     step: Step
 
 
-def disconnect(session: Session, row: Account) -> list[Owed]:
+def disconnect(session: Session, row: Account, now: datetime) -> list[Owed]:
     """Forget how to reach an account and all that its calendars said: they block no more, and take no consultations.
+
+    A permission that someone gave by signing in is owed back (`syncd.sync.farewells`).
 
     Events that no server was asked to make move to the next target. What else is owed is returned, and is delivered if
     the account is connected again under its name. Raises ApiError for an account that the file declares, or that a
@@ -134,7 +142,7 @@ def disconnect(session: Session, row: Account) -> list[Owed]:
     if users := _named_by(row):
         detail = f"its calendars are named by {', '.join(users)}: change what they block and where they are written to"
         raise ApiError("wrong-state", detail)
-    owed = _disconnect(session, row)
+    owed = _disconnect(session, row, now)
     bookings.assign_targets(session, row.freelancer_id)
     pulls.bump_availability(session, row.freelancer_id)
     return owed
@@ -161,7 +169,7 @@ def disconnect_idle(session: Session, person: Freelancer, now: datetime) -> bool
         and not (waited_for and any(c.blocks or c.target for c in row.calendars))
     ]
     for row in idle:
-        _disconnect(session, row)
+        _disconnect(session, row, now)
     return bool(idle)
 
 
@@ -172,8 +180,9 @@ def _holds_any(session: Session, row: Account, now: datetime) -> bool:
     return session.scalars(found.where(Calendar.account_id == row.id, coming | owed).limit(1)).one_or_none() is not None
 
 
-def _disconnect(session: Session, row: Account) -> list[Owed]:
+def _disconnect(session: Session, row: Account, now: datetime) -> list[Owed]:
     owed = list(_owed(session, row))
+    farewells.owe(session, row, now)
     row.active, row.credential, row.url, row.username = False, None, "", ""
     row.state, row.problem, row.attempts, row.blocked_until_at, row.told_to_wait = "ok", None, 0, None, False
     row.lease_owner = row.lease_until = None  # work in flight commits nothing

@@ -6,17 +6,18 @@ are the operator's to allow, never the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from threading import BoundedSemaphore, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from providers.connections import is_at_home
 from providers.errors import GrantRevoked, ProviderError, Transient
 from providers.model import Connection
 from syncd.errors import ApiError, invalid
 from syncd.log import scrub
-from syncd.sync.connect import Found, OpenProvider, Wanted, choice_of, list_calendars, opened_account
+from syncd.store.access import Access
+from syncd.sync.connect import Found, Habits, Known, OpenProvider, Wanted, choice_of, list_calendars, opened_account
 
 PATIENCE = 20.0  # seconds
 AT_ONCE = 8  # servers that may be asked at a time: more would keep everyone else's requests waiting
@@ -34,10 +35,32 @@ def check_kind(wanted: Wanted) -> None:
         raise invalid("/url", "is missing: the address of the server or the feed")
 
 
+def wanted_of(values: Mapping[str, Any], provider: str, name: str, access: Access, known: Known) -> Wanted:
+    """The account as it shall be: what is sent, laid over what is known."""
+    return Wanted(
+        provider=provider,
+        name=name,
+        access=Access(
+            values.get("url", access.url),
+            values.get("username", access.username),
+            values.get("password", access.secret),
+        ),
+        blocks=values.get("blocks", known.blocks),
+        target=values.get("target", known.target),
+        habits=Habits(
+            tentative=values.get("tentative", known.habits.tentative),
+            unanswered=values.get("unanswered", known.habits.unanswered),
+            working_elsewhere=values.get("working_elsewhere", known.habits.working_elsewhere),
+            when_stale=values.get("when_stale", known.habits.when_stale),
+            sync_every_seconds=values.get("sync_every_seconds", known.habits.sync_every_seconds),
+        ),
+    )
+
+
 def ask(open_provider: OpenProvider, wanted: Wanted, connection: Connection, patience: float = PATIENCE) -> Found:
     """Which calendars the account has, chosen from as wanted. Raises ApiError for everything that stands in the way."""
     try:
-        return _within(patience, lambda: _ask(open_provider, wanted, connection))
+        return within(patience, lambda: _ask(open_provider, wanted, connection))
     except GrantRevoked as error:
         raise invalid("/password", scrub(str(error))) from None
     except Transient as error:
@@ -57,8 +80,11 @@ def _ask(open_provider: OpenProvider, wanted: Wanted, connection: Connection) ->
         return Found(calendars, choice_of(calendars, wanted.blocks, wanted.target))
 
 
-def _within(patience: float, work: Callable[[], T]) -> T:
-    """What the work returns. Raises what it raises, TimeoutError if it takes too long: then it ends by itself."""
+def within(patience: float, work: Callable[[], T]) -> T:
+    """What the work returns. Raises what it raises, TimeoutError if it takes too long: then it ends by itself.
+
+    Raises ApiError where too much is being asked already.
+    """
     if not _room.acquire(blocking=False):
         raise ApiError("rate-limited", "too many accounts are being connected at this moment", retry_after=5)
     done: Future[T] = Future()

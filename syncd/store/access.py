@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from providers.model import Connection, OAuthClient
@@ -16,6 +16,9 @@ from syncd.secrets import Vault
 from syncd.store.models import Account
 
 FEED = "ics"
+SIGNED_IN = frozenset({"google"})
+"""Kinds of accounts whose secret is a permission that a person gives by signing in, and that no file can hold."""
+_LONG_AGO = timedelta(days=1)
 _SEALED_WHOLE = '{"url": "'  # else it was sealed when the account was of another kind, or feeds weren't known
 
 
@@ -57,10 +60,25 @@ def renew_access(account: Account, vault: Vault, access: Access, now: datetime) 
         calendar.next_pull_at, calendar.attempts = now, 0
 
 
+def await_sign_in(account: Account, now: datetime, told: str) -> None:
+    """Leave an account without access until its person has signed in; `told` says how. Nothing changes if it is so."""
+    if account.credential is not None:
+        account.credential = None
+        _forget(account, now)
+    account.url = ""
+    account.state, account.problem, account.attempts, account.blocked_until_at = "needs_reconnect", told, 0, None
+
+
+def how_to_connect(provider: str, handle: str, name: str) -> str:
+    """The command by which a person gives an account a new secret."""
+    return f"`syncd connect {provider} {handle} --name {name}`"
+
+
 def _forget(account: Account, now: datetime) -> None:
     account.listed_at = None
     for calendar in account.calendars:
-        calendar.gone, calendar.unlisted_at, calendar.sync_token, calendar.probe = True, now, None, None
+        calendar.gone, calendar.unlisted_at = True, now - _LONG_AGO  # a list that lacks it once more changes nothing
+        calendar.sync_token = calendar.probe = None
         calendar.full_wanted, calendar.expanded_until_at = True, None
 
 

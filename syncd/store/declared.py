@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from syncd import config as declared
 from syncd.ids import new_id
 from syncd.secrets import Vault
-from syncd.store import pulls
-from syncd.store.access import Access, access_of, renew_access
+from syncd.store import farewells, pulls
+from syncd.store.access import SIGNED_IN, Access, access_of, await_sign_in, how_to_connect, renew_access
 from syncd.store.models import Account, Consultation, Freelancer, ScheduleRow
 from syncd.store.offers import users_of_schedules
 from syncd.store.settings import fill_consultation, fill_freelancer, fill_schedule, read_again, reading_of
@@ -136,6 +136,9 @@ def _apply_accounts(applying: Applying, row: Freelancer, freelancer: declared.Fr
 
 def _fill_account(applying: Applying, row: Account, account: declared.Account) -> None:
     before = reading_of(row)
+    if row.provider not in (None, account.provider) or _is_anothers(row, account):
+        farewells.owe(applying.session, row, applying.now)
+        row.credential = None
     row.provider, row.auth, row.ca_file = account.provider, account.auth, account.ca_file
     _set_access(applying, row, account)
     row.blocks, row.target = list(account.blocks), account.target
@@ -153,7 +156,20 @@ def _fill_account(applying: Applying, row: Account, account: declared.Account) -
 
 
 def _set_access(applying: Applying, row: Account, account: declared.Account) -> None:
-    """Set address and password; if either is new, the account is tried again at once."""
+    """Set address and password; if either is new, the account is tried again at once. A permission is a person's to
+    give: here it is kept, or waited for."""
+    if account.provider in SIGNED_IN:
+        row.username = row.username if row.credential is not None else account.username
+        if row.credential is None:
+            command = how_to_connect(account.provider, row.freelancer.handle, row.name)
+            await_sign_in(row, applying.now, f"nobody has signed in yet: {command} asks for permission")
+        return
     access = Access(account.url, account.username, account.password.get_secret_value() if account.password else "")
     if access_of(row, applying.vault) != access:
         renew_access(row, applying.vault, access, applying.now)
+
+
+def _is_anothers(row: Account, account: declared.Account) -> bool:
+    """Whether the file names another user than the one who signed in."""
+    is_signed_in = account.provider in SIGNED_IN and row.credential is not None
+    return is_signed_in and bool(account.username) and account.username.casefold() != row.username.casefold()

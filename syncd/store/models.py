@@ -381,7 +381,10 @@ class Channel(Base):
 
 
 class Farewell(Base):
-    """What is owed to a provider whose account was disconnected: channels to close, a grant to revoke; all sealed."""
+    """What is owed to a provider whose account was disconnected: channels to close, a permission to give back.
+
+    `sealed` is JSON: the permission is sealed in it, and whose it is hashed.
+    """
 
     __tablename__ = "farewells"
     __table_args__ = (Index(None, "due_at"),)

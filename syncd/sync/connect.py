@@ -25,8 +25,8 @@ from syncd.errors import ApiError, invalid
 from syncd.ids import new_id
 from syncd.log import scrub
 from syncd.secrets import Vault
-from syncd.store import bookings, probes, pulls
-from syncd.store.access import Access, reach_of, renew_access
+from syncd.store import bookings, farewells, probes, pulls
+from syncd.store.access import SIGNED_IN, Access, reach_of, renew_access
 from syncd.store.models import Account, Freelancer
 from syncd.store.settings import read_again, reading_of
 from syncd.sync.listing import Choice, apply_listing, plan_choice
@@ -62,7 +62,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The freelancer, and what an account of that name has chosen so far; of a new one everything blocks."""
+    """The freelancer, and what an account of that name has chosen so far; of a new one everything blocks.
+
+    `provider` and `user` are what it is and whose, "" where that is open; `calendars` are those chosen when it was last
+    listed, `takes` the one among them that consultations are written to.
+    """
 
     freelancer_id: str
     addresses: frozenset[str]
@@ -70,6 +74,11 @@ class Known:
     target: str = ""
     habits: Habits = Habits()
     is_connected: bool = False
+    is_declared: bool = False
+    provider: str = ""
+    user: str = ""
+    calendars: tuple[RemoteCalendar, ...] = ()
+    takes: RemoteCalendar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +90,10 @@ class Found:
     probes: Mapping[str, Probe] = field(default_factory=dict)
 
 
-def known_account(session: Session, handle: str, name: str) -> Known:
-    """What is known before an account is connected. Raises ApiError for what can't be connected under that name."""
+def known_account(session: Session, handle: str, name: str, provider: str = "") -> Known:
+    """What is known before an account of this `provider` is connected. Raises ApiError for what can't be connected
+    under that name: what the file declares, unless its secret is a permission, which no file can hold.
+    """
     try:
         _NAME.validate_python(name)
     except ValidationError as error:
@@ -95,13 +106,36 @@ def known_account(session: Session, handle: str, name: str) -> Known:
     account = next((a for a in person.accounts if a.name == name), None)
     if account is None or not account.active:
         return Known(person.id, addresses)
-    if account.declared:
+    if account.declared and not (account.provider == provider and provider in SIGNED_IN):
         raise ApiError("read-only", f"the account {name} is declared in the configuration file: change it there")
-    return Known(person.id, addresses, tuple(account.blocks), account.target, _habits(account), is_connected=True)
+    return _known(person.id, addresses, account)
+
+
+def _known(freelancer_id: str, addresses: frozenset[str], account: Account) -> Known:
+    chosen = [row for row in account.calendars if row.is_pulled and not row.gone]
+    return Known(
+        freelancer_id,
+        addresses,
+        tuple(account.blocks),
+        account.target,
+        _habits(account),
+        is_connected=True,
+        is_declared=account.declared,
+        provider=account.provider,
+        user=account.username,
+        calendars=tuple(probes.remote_of(row) for row in chosen),
+        takes=next((probes.remote_of(row) for row in chosen if row.target), None),
+    )
 
 
 def _habits(account: Account) -> Habits:
-    return Habits(account.tentative, account.unanswered, account.working_elsewhere, account.when_stale)
+    return Habits(
+        account.tentative,
+        account.unanswered,
+        account.working_elsewhere,
+        account.when_stale,
+        account.sync_every_seconds,
+    )
 
 
 def connection_to(config: Config, wanted: Wanted, known: Known) -> Connection:
@@ -187,21 +221,22 @@ class Storing:
 
 
 def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) -> Account:
-    """Keep the account with what was found of it, as it is due next. Raises ApiError for a second target."""
+    """Keep the account with what was found of it, as it is due next. Raises ApiError for a second target.
+
+    Of one that the file declares the access alone is taken.
+    """
     session, now = storing.session, storing.now
     freelancer = session.get_one(Freelancer, known.freelancer_id)
-    check_one_target(freelancer, wanted.name, wanted.target)
     account = next((a for a in freelancer.accounts if a.name == wanted.name), None)
     if account is None:
         account = Account(id=new_id("acc"), name=wanted.name, created_at=now, missing=[], attempts=0)
         freelancer.accounts.append(account)
-    account.provider, account.auth, account.declared, account.active = wanted.provider, "auto", False, True
-    account.blocks, account.target = list(wanted.blocks), wanted.target
-    account.allow_private, account.ca_file = wanted.allow_private, wanted.ca_file
-    habits, before = wanted.habits, reading_of(account)
-    account.tentative, account.unanswered = habits.tentative, habits.unanswered
-    account.working_elsewhere, account.when_stale = habits.working_elsewhere, habits.when_stale
-    account.sync_every_seconds = storing.config.sync_every(wanted.provider, habits.sync_every_seconds)
+    elif account.provider != wanted.provider:
+        _part(storing, account)
+    before = reading_of(account)
+    if not known.is_declared:
+        check_one_target(freelancer, wanted.name, wanted.target)
+        _fill(storing.config, account, wanted)
     renew_access(account, storing.vault, wanted.access, now)
     apply_listing(account, found.calendars, now)
     if before is not None and before != reading_of(account):
@@ -215,6 +250,22 @@ def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) 
     bookings.assign_targets(session, freelancer.id)
     pulls.bump_availability(session, freelancer.id)
     return account
+
+
+def _part(storing: Storing, account: Account) -> None:
+    """Another provider takes the name: what opened the old account opens nothing any more."""
+    farewells.owe(storing.session, account, storing.now)
+    account.credential = None
+
+
+def _fill(config: Config, account: Account, wanted: Wanted) -> None:
+    habits = wanted.habits
+    account.provider, account.auth, account.declared, account.active = wanted.provider, "auto", False, True
+    account.blocks, account.target = list(wanted.blocks), wanted.target
+    account.allow_private, account.ca_file = wanted.allow_private, wanted.ca_file
+    account.tentative, account.unanswered = habits.tentative, habits.unanswered
+    account.working_elsewhere, account.when_stale = habits.working_elsewhere, habits.when_stale
+    account.sync_every_seconds = config.sync_every(wanted.provider, habits.sync_every_seconds)
 
 
 def check_one_target(freelancer: Freelancer, name: str, target: str) -> None:

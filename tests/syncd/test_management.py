@@ -279,7 +279,7 @@ def test_a_pull_in_flight_commits_nothing_once_its_account_is_disconnected(make_
 
     def let_go():
         with house.services.store.write() as session:
-            accounts.disconnect(session, session.scalars(select(Account)).one())
+            accounts.disconnect(session, session.scalars(select(Account)).one(), house.now)
 
     house.later(minutes=5)
     house.put("dinner", at(16, 1))
@@ -298,7 +298,7 @@ def test_a_disconnected_calendar_counts_for_nothing_and_its_written_events_are_r
     house.sync()
     with house.services.store.write() as session:
         session.execute(update(Account).values(declared=False))
-        assert accounts.disconnect(session, session.scalars(select(Account)).one()) == []
+        assert accounts.disconnect(session, session.scalars(select(Account)).one(), house.now) == []
     event = row_of(house, BookingEvent, booking_id=booking)
     assert (event.state, event.remote_id is not None) == ("written", True)
     assert house.is_listed(at(14, 1))

@@ -31,14 +31,22 @@ from syncd.api.management.desk import (
 )
 from syncd.api.schemas.common import Problem
 from syncd.api.schemas.links import PageQuery
-from syncd.api.schemas.management import AccountList, AccountSettings, AccountView, Disconnected, NewAccount
+from syncd.api.schemas.management import (
+    AccountList,
+    AccountSettings,
+    AccountView,
+    Disconnected,
+    NewAccount,
+    SignInView,
+)
 from syncd.errors import ApiError, invalid
-from syncd.management import accounts, connecting
+from syncd.instants import rfc3339
+from syncd.management import accounts, connecting, signing_in
 from syncd.management.tables import file_only
 from syncd.services import Services
-from syncd.store.access import Access, access_of
+from syncd.store.access import SIGNED_IN, Access, access_of
 from syncd.store.models import Account
-from syncd.sync.connect import Found, Habits, Known, Storing, Wanted, connection_to, known_account, store_account
+from syncd.sync.connect import Found, Known, Storing, Wanted, connection_to, known_account, store_account
 
 router = APIRouter(tags=["accounts"])
 _ALL, _ONE = "/v1/freelancers/{handle}/accounts", "/v1/freelancers/{handle}/accounts/{account_id}"
@@ -67,7 +75,7 @@ def list_accounts(request: Request, handle: str, asked: Annotated[PageQuery, Que
     _ALL,
     operation_id="connect_account",
     status_code=201,
-    responses={201: {"model": AccountView}, **PROBLEMS, **_ASKING},
+    responses={201: {"model": AccountView}, 202: {"model": SignInView}, **PROBLEMS, **_ASKING},
 )
 def connect_account(
     request: Request, handle: str, body: BodyBytes, sent: NewAccount, idempotency_key: IdempotencyKey = None
@@ -75,6 +83,9 @@ def connect_account(
     """Connect an account: its server is asked, with the password, before anything is kept.
 
     Everything blocks unless `blocks` names calendars; `target` names the one that consultations are written to.
+
+    A Google account has no password: the answer is 202 with the `authorize_url` at which its owner gives permission in
+    a browser, and the account is there, or connected anew under its name, once they have.
     """
     services: Services = request.app.state.services
     with services.store.read() as session:
@@ -83,7 +94,11 @@ def connect_account(
     if (kept := replay(services, before)) is not None:
         return kept.response(request)
     values = sent.model_dump(exclude_unset=True)
-    wanted = _wanted(values, sent.provider, values.get("name", sent.provider), Access(""), Known("", frozenset()))
+    if sent.provider in SIGNED_IN:
+        return create(request, idempotency_key, body, lambda desk: _signing_in(desk, handle, values))
+    wanted = connecting.wanted_of(
+        values, sent.provider, values.get("name", sent.provider), Access(""), Known("", frozenset())
+    )
     connecting.check_kind(wanted)
     with services.store.read() as session:
         known = _unconnected(session, handle, wanted.name)
@@ -97,33 +112,24 @@ def connect_account(
     return create(request, idempotency_key, body, action)
 
 
+def _signing_in(desk: Desk, handle: str, values: dict[str, Any]) -> Answer:
+    services = desk.services
+    redirect_uri = f"{desk.config.public_url(services.port)}{signing_in.CALLBACK}"
+    at = signing_in.Beginning(desk.session, desk.config, services.vault, desk.now, redirect_uri)
+    begun = signing_in.begin(at, desk.freelancer(handle), desk.holder.key_id, values)
+    document = {
+        "authorize_url": begun.authorize_url,
+        "expires_at": rfc3339(begun.expires_at),
+        "scopes": [{"scope": scope, "purpose": purpose} for scope, purpose in begun.scopes.items()],
+    }
+    return Answer.of(202, document, {"Cache-Control": "no-store"})
+
+
 def _unconnected(session: Session, handle: str, name: str) -> Known:
     known = known_account(session, handle, name)
     if known.is_connected:
         raise ApiError("wrong-state", f"there is an account {name} already: choose another name, or change that one")
     return known
-
-
-def _wanted(values: dict[str, Any], provider: str, name: str, access: Access, known: Known) -> Wanted:
-    """The account as it shall be: what is sent, laid over what is known."""
-    return Wanted(
-        provider=provider,
-        name=name,
-        access=Access(
-            values.get("url", access.url),
-            values.get("username", access.username),
-            values.get("password", access.secret),
-        ),
-        blocks=values.get("blocks", known.blocks),
-        target=values.get("target", known.target),
-        habits=Habits(
-            tentative=values.get("tentative", known.habits.tentative),
-            unanswered=values.get("unanswered", known.habits.unanswered),
-            working_elsewhere=values.get("working_elsewhere", known.habits.working_elsewhere),
-            when_stale=values.get("when_stale", known.habits.when_stale),
-            sync_every_seconds=values.get("sync_every_seconds", known.habits.sync_every_seconds),
-        ),
-    )
 
 
 def _store(desk: Desk, wanted: Wanted, known: Known, found: Found) -> Account:
@@ -169,6 +175,9 @@ def _reconnect(request: Request, at: tuple[str, str], if_match: str | None, valu
         check_match(desk, if_match, _shown(handle, account_id))
         if row.declared:
             raise file_only(f"the account {row.name}")
+        if row.provider in SIGNED_IN:
+            pointer = next(f"/{name}" for name in _ACCESS if name in values)
+            raise invalid(pointer, "isn't this account's: a POST of its provider and name to its list signs in anew")
         wanted = _renewed(services, row, known := known_account(session, handle, row.name), values)
     connecting.check_kind(wanted)
     found = connecting.ask(services.open_provider, wanted, connection_to(services.config, wanted, known))
@@ -190,7 +199,7 @@ def _renewed(services: Services, row: Account, known: Known, values: dict[str, A
     operator allowed, they allowed for that one. Raises ApiError."""
     access = access_of(row, services.vault) or Access(row.url, row.username)
     paced = {"sync_every_seconds": row.sync_every_seconds, **values}
-    wanted = _wanted(paced, row.provider, row.name, access, known)
+    wanted = connecting.wanted_of(paced, row.provider, row.name, access, known)
     if wanted.access.url != access.url:
         if access.secret and "password" not in values:
             raise invalid("/password", "is missing: another address has to be given the password anew")
@@ -204,7 +213,7 @@ def disconnect_account(request: Request, handle: str, account_id: str, if_match:
 
     def action(desk: Desk) -> Answer:
         row = _account(desk, handle, account_id)
-        owed = accounts.disconnect(desk.session, row)
+        owed = accounts.disconnect(desk.session, row, desk.now)
         left = [{"booking": one.booking_id, "step": one.step} for one in owed]
         return Answer.of(200, {"id": row.id, "name": row.name, "owed": left})
 

@@ -310,6 +310,21 @@ class NewAccount(AccountSettings):
     name: Name = _left_out()
 
 
+class AskedScope(BaseModel):
+    """A permission that is asked for, and what it is for."""
+
+    scope: str
+    purpose: str
+
+
+class SignInView(BaseModel):
+    """Where the account's owner gives permission in a browser, until when, and which; by then nothing is stored."""
+
+    authorize_url: str
+    expires_at: datetime
+    scopes: list[AskedScope]
+
+
 class ChosenCalendar(BaseModel):
     """A calendar of an account, and what was chosen of it."""
 
@@ -355,7 +370,7 @@ class OwedView(BaseModel):
     """A booking whose event isn't as it should be, and what is still to be done at the calendar."""
 
     booking: str
-    step: Literal["nothing", "create", "change", "remove"]
+    step: Literal["nothing", "create", "change", "remove", "ask_link"]
 
 
 class Disconnected(BaseModel):

@@ -1,0 +1,67 @@
+"""Where Google sends a person back to: the page that says how a sign-in ended.
+
+Decides what a browser is shown, and what it may do with the page. It isn't in the API's document: no program calls it.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import structlog
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from providers.errors import AuthorizationError, ProviderError
+from syncd.errors import ApiError, ConfigError
+from syncd.log import scrub
+from syncd.management import signing_in
+from syncd.management.signing_in import Question, Told
+from syncd.services import Services
+
+log = structlog.get_logger("syncd.api")
+router = APIRouter()
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",  # the address holds a code
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+_LONGEST = 4096
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}}
+@media(prefers-color-scheme:dark){{body{{background:#111;color:#eee}}}}</style></head>
+<body><h1>{title}</h1><p>{text}</p></body></html>
+"""
+
+
+@router.get(signing_in.CALLBACK, include_in_schema=False)
+def google_callback(request: Request) -> Response:
+    """End a sign-in: the account is connected, or the person is asked once more, or told why neither."""
+    services: Services = request.app.state.services
+    state, code, error = (request.query_params.get(name, "")[:_LONGEST] for name in ("state", "code", "error"))
+    try:
+        ended = signing_in.end(services, Told(state, code, error))
+    except (ApiError, ProviderError, ConfigError) as problem:
+        return _failed(problem)
+    if isinstance(ended, Question):
+        return RedirectResponse(ended.authorize_url, 303, _HEADERS)
+    text = f"The account {ended.name} is connected, its calendars are {ended.calendars}. You can close this window."
+    return page(200, "Connected", text)
+
+
+def _failed(problem: ApiError | ProviderError | ConfigError) -> Response:
+    log.info("a sign-in ended without an account", reason=str(problem))
+    if isinstance(problem, ApiError):
+        return page(problem.problem.status, "Not connected", str(problem))
+    if isinstance(problem, ConfigError):
+        return page(503, "Not connected", "Google isn't set up here any more: the operator of this service knows why.")
+    return page(403 if isinstance(problem, AuthorizationError) else 502, "Not connected", scrub(str(problem)))
+
+
+def page(status: int, title: str, text: str) -> Response:
+    """A page by itself, which loads nothing and is framed by no one."""
+    shown = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return HTMLResponse(_PAGE.format(title=escape(title), text=escape(shown)), status, _HEADERS)
