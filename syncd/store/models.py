@@ -221,7 +221,8 @@ class Calendar(Base):
     next_pull_at: Mapped[datetime]
     notified_at: Mapped[datetime | None]  # since when a change was told of that no pull has seen yet
     next_watch_at: Mapped[datetime | None]  # when a channel is next to be opened; None: as soon as one may be
-    live_until_at: Mapped[datetime | None]  # until when a confirmed channel tells of changes
+    watch_attempts: Mapped[int] = mapped_column(default=0)  # how often in a row one couldn't be opened or closed
+    live_until_at: Mapped[datetime | None]  # until when a channel tells of changes: one that a pull came after
     full_wanted: Mapped[bool] = mapped_column(default=False)
     held_back_at: Mapped[datetime | None]
     held_back: Mapped[list[str] | None]  # digests of the remote ids that would have vanished

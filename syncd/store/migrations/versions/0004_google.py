@@ -18,6 +18,7 @@ def upgrade() -> None:
         op.add_column("calendars", sa.Column(flag, sa.Boolean(), nullable=False, server_default=sa.false()))
     for instant in ("notified_at", "next_watch_at", "live_until_at"):
         op.add_column("calendars", sa.Column(instant, Instant(), nullable=True))
+    op.add_column("calendars", sa.Column("watch_attempts", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("events", sa.Column("series_id", sa.String(), nullable=False, server_default=""))
     op.create_index(
         op.f("ix_events_calendar_id_generation_series_id"), "events", ["calendar_id", "generation", "series_id"]
