@@ -36,6 +36,7 @@ from syncd.store import keys, leases, sign_ins
 from syncd.store.access import reach_of
 from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
+from syncd.sync.staleness import Freshness
 from syncd.sync.watches import hooks_of
 
 log = structlog.get_logger("syncd")
@@ -156,7 +157,7 @@ class Daemon:
         except BaseException:
             self._services.config = before
             raise
-        self._services.situations.stale_after = timedelta(seconds=config.daemon.stale_after)
+        self._services.situations.freshness = Freshness.of(config.daemon)
         self._runner.use(open_workshop(self._services, self._locks, lambda: self._is_stopping))
         if fixed := _fixed_at_start(before, config):
             log.warning("changed in the file, and in force after a restart only", keys=fixed)

@@ -100,8 +100,8 @@ class Feed:
 
     def version_of(self, freelancer: Freelancer, pulled_at: datetime | None) -> tuple[object, ...]:
         """What an answer about a freelancer rests on besides the time; `pulled_at` is the latest pull of theirs."""
-        # A pull that changes no slot still changes how fresh they are, and so does another `stale_after`.
-        return freelancer.id, freelancer.availability_version, pulled_at, self._situations.stale_after
+        # A pull that changes no slot still changes how fresh they are, and so does another setting of it.
+        return freelancer.id, freelancer.availability_version, pulled_at, self._situations.freshness
 
     def recall(self, key: tuple[object, ...], now: datetime, make: Callable[[], FeedAnswer]) -> FeedAnswer:
         """What is kept under a key, unless it has expired; else what `make` makes, kept as long as it says."""

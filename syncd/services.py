@@ -25,6 +25,7 @@ from syncd.sync.farewells import PATIENCE, Saying, deliver_farewells
 from syncd.sync.listing import choose
 from syncd.sync.looker import Looker
 from syncd.sync.pull import pull_window
+from syncd.sync.staleness import Freshness
 
 
 def utc_now() -> datetime:
@@ -56,7 +57,7 @@ def open_services(config: Config, *, apply: bool = True, clock: Callable[[], dat
     """
     vault = Vault.open(config.daemon.secret_key_file, create=not has_data(config.database_url))
     store = open_store(config.database_url)
-    situations = Situations(timedelta(seconds=config.daemon.stale_after))
+    situations = Situations(Freshness.of(config.daemon))
     services = Services(config, store, vault, situations, Feed(situations), clock)
     if apply:
         apply_declared(services)

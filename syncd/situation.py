@@ -17,7 +17,7 @@ from syncd.store.bookings import is_named
 from syncd.store.models import Account, Booking, Calendar, Consultation, Freelancer, ScheduleRow
 from syncd.store.offers import Offer
 from syncd.sync.drift import own_spans
-from syncd.sync.staleness import Trust, trust_of, unknown_account
+from syncd.sync.staleness import Freshness, Trust, trust_of, unknown_account
 
 _LIMITS_LOOK_BACK = timedelta(days=9)  # a week's count needs the bookings of its past days
 _BUSY_KEPT = 256
@@ -64,8 +64,8 @@ class Situations:
     What is kept is what a transaction that only reads has seen.
     """
 
-    def __init__(self, stale_after: timedelta) -> None:
-        self.stale_after = stale_after
+    def __init__(self, freshness: Freshness) -> None:
+        self.freshness = freshness
         self._busy: dict[tuple[object, ...], Busy] = {}
         self._lock = Lock()
 
@@ -104,7 +104,7 @@ class Situations:
         """The calendars that block, and how far all that may block can be trusted."""
         accounts = offers.accounts_of(session, freelancer.id)
         calendars = blocking(accounts, named)
-        known = [trust_of(c, c.account, self.stale_after, now, reach_at=reach_at) for c in calendars]
+        known = [trust_of(c, c.account, self.freshness, now, reach_at=reach_at) for c in calendars]
         return calendars, (*known, *unknowns(accounts, named))
 
     def _busy_of(

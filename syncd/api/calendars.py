@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -66,6 +65,5 @@ def _calendar(desk: Desk, handle: str, calendar_id: str) -> Calendar:
 
 
 def _json(desk: Desk, row: Calendar) -> dict[str, Any]:
-    stale_after = timedelta(seconds=desk.config.daemon.stale_after)
-    shown = calendar_json(desk.session, row, row.account, stale_after, desk.now)
+    shown = calendar_json(desk.session, row, row.account, desk.services.situations.freshness, desk.now)
     return {"account": row.account.name, **shown, "read_only": row.account.declared}

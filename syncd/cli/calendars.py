@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,18 @@ from syncd.errors import ApiError
 from syncd.management.accounts import disconnect
 from syncd.management.calendars import change_calendar
 from syncd.management.freelancers import find_freelancer
+from syncd.services import say_farewells
+from syncd.store.access import SIGNED_IN
 from syncd.store.models import Account, Calendar, Freelancer
 from syncd.store.overview import calendar_json
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+
+_PATIENCE = 5.0  # seconds
+_GIVEN_BACK = "The permission was given back, unless another account lives by it."
+_GIVEN_BACK_LATER = "The permission is given back later: by the daemon, or by `syncd run --once`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,13 @@ def _names(row: Calendar) -> tuple[str, str]:
 
 def _listed(installation: Opened, handle: str | None) -> list[dict[str, Any]]:
     services = installation.services
-    stale_after, now = timedelta(seconds=services.config.daemon.stale_after), services.clock()
+    freshness, now = services.situations.freshness, services.clock()
     with services.store.read() as session:
         return [
             {
                 "freelancer": row.account.freelancer.handle,
                 "account": row.account.name,
-                **calendar_json(session, row, row.account, stale_after, now),
+                **calendar_json(session, row, row.account, freshness, now),
                 "read_only": row.account.declared,
             }
             for row in _there(session, handle)
@@ -140,14 +147,19 @@ def _row(calendar: Mapping[str, Any]) -> tuple[str, ...]:
 
 def disconnect_account(config_path: Path, name: str, *, as_json: bool) -> int:
     """Forget how to reach an account and all it said; its bookings are kept. Raises ApiError."""
-    with opened(config_path) as installation, installation.services.store.write() as session:
-        account = _account(session, name)
-        full = f"{account.freelancer.handle}/{account.name}"
-        owed = len(disconnect(session, account, installation.services.clock()))
+    with opened(config_path) as installation:
+        services = installation.services
+        with services.store.write() as session:
+            account = _account(session, name)
+            full, is_signed_in = f"{account.freelancer.handle}/{account.name}", account.provider in SIGNED_IN
+            owed = len(disconnect(session, account, services.clock()))
+        given_back = is_signed_in and not say_farewells(services, _PATIENCE)
     if as_json:
-        print_json({"account": full, "owed": owed})
+        print_json({"account": full, "owed": owed, **({"given_back": given_back} if is_signed_in else {})})
         return 0
     say(f"{full} is disconnected: its calendars block nothing any more.")
+    if is_signed_in:
+        say(_GIVEN_BACK if given_back else _GIVEN_BACK_LATER)
     if owed:
         say(f"{counted(owed, 'booking')} still had to be written there: that is done if it is connected again.")
     return 0

@@ -159,8 +159,7 @@ def show_status(config_path: Path, *, as_json: bool) -> int:
 def _overview(config_path: Path) -> dict[str, Any]:
     with opened(config_path) as installation, installation.services.store.read() as session:
         services = installation.services
-        stale_after = timedelta(seconds=services.config.daemon.stale_after)
-        return overview(session, stale_after, services.clock())
+        return overview(session, services.situations.freshness, services.clock())
 
 
 def _print_status(found: Mapping[str, Any]) -> None:
@@ -172,6 +171,8 @@ def _print_status(found: Mapping[str, Any]) -> None:
         rows += [("", name, "missing", "", "the server has no such calendar") for name in account["missing"]]
     print_table(("account", "calendar", "state", "pulled", "remarks"), rows)
     for account in found["accounts"]:
+        if renewal := _renewal(account):
+            say(f"{account['freelancer']}/{account['name']}: {renewal}")
         for calendar in account["calendars"]:
             _print_quarantined(calendar)
     owed = found["outbox"]["owed"]
@@ -194,14 +195,22 @@ def show_accounts(config_path: Path, *, as_json: bool) -> int:
         return 0
     for account in found["accounts"]:
         state = account["state"] if account["active"] else "inactive"
-        say(f"{account['freelancer']}/{account['name']}: {account['provider']} at {account['url']}, {state}")
-        if account["problem"]:
-            say(f"  {account['problem']}")
+        where = f" at {account['url']}" if account["url"] else ""
+        say(f"{account['freelancer']}/{account['name']}: {account['provider']}{where}, {state}")
+        for told in filter(None, (account["problem"], _renewal(account))):
+            say(f"  {told}")
         rows = [_account_row(c) for c in account["calendars"]]
         rows += [(name, "", "missing", "", "the server has no such calendar") for name in account["missing"]]
         print_table(("calendar", "used", "state", "pulled", "what its server does"), rows)
         _print_remarks(account)
     return 0
+
+
+def _renewal(account: Mapping[str, Any]) -> str:
+    """How a permission that is no longer good is given again."""
+    if account["state"] != "needs_reconnect" or account["provider"] not in SIGNED_IN or not account["active"]:
+        return ""
+    return f"{how_to_connect(account['provider'], account['freelancer'], account['name'])} asks for permission again"
 
 
 def _account_row(calendar: Mapping[str, Any]) -> tuple[str, ...]:

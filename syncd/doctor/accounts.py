@@ -24,11 +24,11 @@ from syncd.errors import ConfigError
 from syncd.log import scrub
 from syncd.secrets import Vault
 from syncd.store import pulls
-from syncd.store.access import Reach, connection_of
+from syncd.store.access import SIGNED_IN, Reach, connection_of, how_to_connect
 from syncd.store.models import Account, Calendar
 from syncd.store.overview import reach_of
 from syncd.sync.listing import plan_choice
-from syncd.sync.staleness import trust_of
+from syncd.sync.staleness import Freshness, trust_of
 
 _AT_ONCE = 8
 
@@ -52,17 +52,25 @@ class Asked:
     @property
     def host(self) -> str:
         """The server's name."""
-        return urlsplit(self.connection.url).hostname or self.connection.url
+        return urlsplit(self.address).hostname or self.address
+
+    @property
+    def address(self) -> str:
+        """Where the server is."""
+        client = self.connection.client
+        return client.api_endpoint if client else self.connection.url
 
 
 def to_ask(session: Session, vault: Vault, reach: Reach) -> list[Asked]:
-    """The accounts that are connected, with what opens them; those whose password can't be opened are left out."""
+    """The accounts that are connected, with what opens them; those that can't be opened or asked are left out."""
     found = []
     for row in session.scalars(select(Account).where(Account.active).order_by(Account.name)):
         handle = row.freelancer.handle
         try:
             connection = connection_of(row, vault, reach)
         except ConfigError:
+            continue
+        if row.provider in SIGNED_IN and connection.client is None:
             continue
         label, said = f"{handle}/{row.name}", (tuple(row.blocks), row.target)
         found.append(Asked(label, handle, row.name, row.provider, row.declared, *said, connection))
@@ -83,8 +91,12 @@ def _ask(account: Asked, open_provider: Callable[[str, Connection], Provider], n
             calendars = provider.list_calendars()
     except (ProviderError, ValueError) as error:
         is_reached = isinstance(error, AuthorizationError)
-        return replace(account, error=error, drift=clock_of(account.connection, now) if is_reached else None)
-    return replace(account, calendars=calendars, drift=clock_of(account.connection, now))
+        return replace(account, error=error, drift=_drift(account, now) if is_reached else None)
+    return replace(account, calendars=calendars, drift=_drift(account, now))
+
+
+def _drift(account: Asked, now: Callable[[], datetime]) -> timedelta | None:
+    return clock_of(replace(account.connection, url=account.address), now)
 
 
 def judged(asked: Asked) -> Iterator[Finding]:
@@ -106,9 +118,11 @@ def judged(asked: Asked) -> Iterator[Finding]:
 
 
 def _renewal(asked: Asked) -> str:
+    if asked.kind in SIGNED_IN:
+        return f"{how_to_connect(asked.kind, asked.handle, asked.name)} asks for permission again"
     if asked.is_declared:
         return f"put the right password into the variable of {_section(asked)}.password_env, then restart"
-    return f"`syncd connect {asked.kind} {asked.handle} --name {asked.name}` asks for a new password"
+    return f"{how_to_connect(asked.kind, asked.handle, asked.name)} asks for a new password"
 
 
 def _change(asked: Asked) -> str:
@@ -121,17 +135,17 @@ def _section(asked: Asked) -> str:
     return f"freelancers.{asked.handle}.accounts.{asked.name}"
 
 
-def known(session: Session, stale_after: timedelta, now: datetime) -> Iterator[Finding]:
+def known(session: Session, freshness: Freshness, now: datetime) -> Iterator[Finding]:
     """What the pulls so far say of each calendar that matters."""
     rows = session.scalars(select(Calendar).join(Account).where(Account.active, Calendar.gone.is_(False)))
     for row in rows:
         if row.is_pulled:
-            yield from _known(session, row, stale_after, now)
+            yield from _known(session, row, freshness, now)
 
 
-def _known(session: Session, row: Calendar, stale_after: timedelta, now: datetime) -> Iterator[Finding]:
+def _known(session: Session, row: Calendar, freshness: Freshness, now: datetime) -> Iterator[Finding]:
     label = f"{row.account.freelancer.handle}/{row.account.name}/{row.name}"
-    trust = trust_of(row, row.account, stale_after, now, reach_at=reach_of(row.account.freelancer, now))
+    trust = trust_of(row, row.account, freshness, now, reach_at=reach_of(row.account.freelancer, now))
     if not trust.is_known:
         since = _since(row, trust.synced_at)
         closes = "slots that it could block are refused" if trust.closes else "slots are offered all the same"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from syncd.config import Config
-from syncd.doctor import accounts, machine, offers
+from syncd.doctor import accounts, machine, offers, permissions
 from syncd.doctor.findings import Finding, mend
 from syncd.errors import ConfigError, Mistake, StoreError
 from syncd.log import scrub
@@ -19,6 +19,7 @@ from syncd.services import Services
 from syncd.situation import Situations
 from syncd.store.access import reach_of
 from syncd.store.engine import Store, has_data, open_store
+from syncd.sync.staleness import Freshness
 
 _STEPS = {
     "daemon.secret_key_file": ("secret key", "put back the key file this database was made with, or name it there"),
@@ -43,7 +44,7 @@ class Stored:
     def calendars(self) -> Iterator[Finding]:
         """What is known of them."""
         with self.store.read() as session:
-            yield from accounts.known(session, self.situations.stale_after, self.now)
+            yield from accounts.known(session, self.situations.freshness, self.now)
 
     def offers(self) -> Iterator[Finding]:
         """What is offered."""
@@ -65,6 +66,7 @@ def examined(
     yield from caught("daemon", lambda: _daemon(services, now, daemon_runs=daemon_runs))
     yield from caught("calendars", stored.calendars)
     yield from caught("offers", stored.offers)
+    yield from permissions.client(config)
     yield from machine.settings(config)
 
 
@@ -80,6 +82,8 @@ def _accounts(services: Services, patience: Callable[[int], AbstractContextManag
         asked = accounts.ask(waiting, services.open_provider, services.clock)
     yield from machine.clock(machine.hosts([(one.host, one.drift) for one in asked]))
     yield from (finding for one in asked for finding in accounts.judged(one))
+    with services.store.read() as session:
+        yield from permissions.granted(session, services.vault, services.config)
 
 
 def _daemon(services: Services, now: datetime, *, daemon_runs: bool) -> Iterator[Finding]:
@@ -94,7 +98,7 @@ def unopened(config: Config, now: datetime) -> Iterator[Finding]:
     with suppress(ConfigError, StoreError):  # that was told
         if has_data(config.database_url):
             with closing(open_store(config.database_url)) as store:
-                stored = Stored(config, store, Situations(timedelta(seconds=config.daemon.stale_after)), now)
+                stored = Stored(config, store, Situations(Freshness.of(config.daemon)), now)
                 yield from caught("database", stored.database)
                 yield from caught("calendars", stored.calendars)
                 yield from caught("offers", stored.offers)

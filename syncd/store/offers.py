@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, tuple_
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from syncd.store.models import (
@@ -25,7 +25,10 @@ _SHOWN: tuple[ColumnElement[bool], ...] = (Freelancer.removed.is_(False), Consul
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A consultation with its freelancer and set hours; `pulled_at` is the latest pull of any of their calendars."""
+    """A consultation with its freelancer and set hours.
+
+    `pulled_at` is when any of their calendars was last pulled, or last began to wait for a pull of what changed.
+    """
 
     freelancer: Freelancer
     consultation: Consultation
@@ -56,7 +59,8 @@ def offer_of(session: Session, consultation_id: str) -> Offer | None:
 
 
 def _offers(session: Session, *where: ColumnElement[bool]) -> Iterator[Offer]:
-    pulls = select(func.max(Calendar.synced_at)).join(Account).where(Account.freelancer_id == Freelancer.id)
+    heard_at = case((Calendar.notified_at > Calendar.synced_at, Calendar.notified_at), else_=Calendar.synced_at)
+    pulls = select(func.max(heard_at)).join(Account).where(Account.freelancer_id == Freelancer.id)
     rows = session.execute(
         select(Freelancer, Consultation, ScheduleRow, pulls.scalar_subquery())
         .join(Consultation, Consultation.freelancer_id == Freelancer.id)

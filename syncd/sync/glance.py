@@ -107,7 +107,7 @@ def _sight(services: Services, session: Session, calendar_id: str) -> Sight | No
     if calendar is None or calendar.gone or not leases.may_look(calendar.account, now):
         return None
     kept = pull_window(now, timedelta(seconds=services.config.daemon.keep_busy_for))
-    trust = trust_of(calendar, calendar.account, services.situations.stale_after, now)
+    trust = trust_of(calendar, calendar.account, services.situations.freshness, now)
     return Sight(
         target=target_of(calendar, kept),
         provider=calendar.account.provider,

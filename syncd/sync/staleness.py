@@ -6,9 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from syncd.config import Daemon
 from syncd.store.models import Account, Calendar
 
 SyncState = Literal["never_pulled", "fresh", "stale", "held_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How long busy time is believed: `stale_after` its last pull, or what told of changes since, could be relied on.
+
+    What a channel misses is found every `reconcile_every` at the latest.
+    """
+
+    stale_after: timedelta
+    reconcile_every: timedelta
+
+    @classmethod
+    def of(cls, daemon: Daemon) -> Freshness:
+        """As it is configured."""
+        return cls(timedelta(seconds=daemon.stale_after), timedelta(seconds=daemon.reconcile_every))
+
+    def ends_at(self, calendar: Calendar, synced_at: datetime) -> datetime:
+        """When time alone makes a calendar stale: it is known as it was at its last pull, or at the end of a channel;
+        and a change that was told of and not pulled makes it stale sooner."""
+        known_at = synced_at
+        if calendar.live_until_at is not None:
+            known_at = min(max(synced_at, calendar.live_until_at), synced_at + self.reconcile_every)
+        if calendar.notified_at is not None:
+            known_at = min(known_at, max(synced_at, calendar.notified_at))
+        return known_at + self.stale_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +55,7 @@ class Trust:
 
 
 def trust_of(
-    calendar: Calendar, account: Account, stale_after: timedelta, now: datetime, *, reach_at: datetime | None = None
+    calendar: Calendar, account: Account, freshness: Freshness, now: datetime, *, reach_at: datetime | None = None
 ) -> Trust:
     """Judge one calendar; `reach_at` is how far ahead its busy time has to be known.
 
@@ -37,7 +64,7 @@ def trust_of(
     closes = account.when_stale == "close"
     if calendar.synced_at is None:
         return Trust(calendar.id, "never_pulled", None, None, closes)
-    stale_at = calendar.synced_at + stale_after
+    stale_at = freshness.ends_at(calendar, calendar.synced_at)
     until = calendar.expanded_until_at
     falls_short = until is None or (reach_at is not None and until < reach_at)
     if account.state == "needs_reconnect" or now > stale_at or falls_short:

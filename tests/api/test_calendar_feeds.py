@@ -12,6 +12,7 @@ from syncd import freebusy
 from syncd.feed import Feed
 from syncd.management.freelancers import find_freelancer
 from syncd.store.models import Booking, Consultation
+from syncd.sync.staleness import Freshness
 
 WIDE = {"start": "2026-11-22", "end": "2027-02-20"}
 
@@ -146,7 +147,7 @@ def test_what_is_kept_for_the_public_is_what_would_be_told_now(house, minutes):
     house.clock.set("2026-11-23T08:50:00+00:00")
     house.pull()
     only(house, "intro", "daily", "far")
-    house.services.situations.stale_after = timedelta(days=3)
+    house.services.situations.freshness = Freshness(timedelta(days=3), timedelta(days=3))
     free_busy(house)
     house.clock.forward(minutes=minutes)
     kept = free_busy(house)

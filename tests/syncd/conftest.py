@@ -247,7 +247,7 @@ class House:
     def status(self) -> dict[str, object]:
         """The account as `status --json` shows it."""
         with self.services.store.read() as session:
-            return overview.overview(session, timedelta(minutes=30), self.now)["accounts"][0]
+            return overview.overview(session, self.services.situations.freshness, self.now)["accounts"][0]
 
     def count(self, model: type) -> int:
         with self.services.store.read() as session:

@@ -18,6 +18,7 @@ from syncd.jobs.due import Order
 from syncd.situation import Situations
 from syncd.store import offers, pulls
 from syncd.store.models import LIVE_STATES, Booking
+from syncd.sync.staleness import Freshness
 
 HALF_HOUR = 1800
 
@@ -40,7 +41,7 @@ def compare(house) -> set[int]:
     """Check what is kept against a feed that never kept anything; returns the listed starts."""
     listed: set[int] = set()
     for days, form in ((12, "slots"), (2, "slots"), (12, "periods"), (0, "slots")):
-        fresh = ask(house, Feed(Situations(timedelta(minutes=30))), days, form)
+        fresh = ask(house, Feed(Situations(house.services.situations.freshness)), days, form)
         assert ask(house, house.services.feed, days, form) == fresh
         if form == "slots" and fresh != "unknown":
             slots = [slot["start"] for slots in fresh[0].values() for slot in slots]
@@ -222,7 +223,7 @@ def test_an_answer_ends_when_calendars_are_to_go_stale_sooner(open_house):
     house = open_house
     house.later(minutes=10)
     assert house.feed()
-    house.services.situations.stale_after = timedelta(minutes=5)
+    house.services.situations.freshness = Freshness(timedelta(minutes=5), timedelta(hours=6))
     with pytest.raises(AvailabilityUnknown):
         house.feed()
 

@@ -16,7 +16,7 @@ from syncd.outbox.plan import Place, plan_write, uid_of
 from syncd.sync.busy import Choices, blocks, busy_spans
 from syncd.sync.listing import plan_choice
 from syncd.sync.plan import Brake, OwnEvent, plan_brake, plan_drift, plan_pull
-from syncd.sync.staleness import trust_of, unknown_account
+from syncd.sync.staleness import Freshness, trust_of, unknown_account
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -289,6 +289,51 @@ def test_spans_are_rounded_outwards_and_what_has_no_length_blocks_nothing():
 # How far to trust
 
 STALE_AFTER = timedelta(minutes=30)
+RECONCILE = timedelta(hours=6)
+FRESHNESS = Freshness(STALE_AFTER, RECONCILE)
+INSTANT = timedelta(microseconds=1)
+NEVER_TOLD = {"live_until_at": None, "notified_at": None}
+
+
+def believed(**calendar: object) -> tuple[str, timedelta | None]:
+    """A calendar's state now, and how long it stays known."""
+    told = {"id": "cal_a", "held_back_at": None, "expanded_until_at": NOW, **NEVER_TOLD, **calendar}
+    trust = trust_of(SimpleNamespace(**told), SimpleNamespace(state="ok", when_stale="close"), FRESHNESS, NOW)
+    return trust.state, trust.stale_at and trust.stale_at - NOW
+
+
+@pytest.mark.parametrize(
+    ("pulled", "live", "left"),
+    [
+        (timedelta(), timedelta(days=7), RECONCILE + STALE_AFTER),
+        (timedelta(hours=2), timedelta(days=7), timedelta(hours=4) + STALE_AFTER),
+        (RECONCILE + STALE_AFTER, timedelta(days=7), timedelta()),
+        (RECONCILE + STALE_AFTER + INSTANT, timedelta(days=7), None),
+        (timedelta(), timedelta(hours=1), timedelta(hours=1) + STALE_AFTER),  # it ends, and nothing follows
+        (timedelta(hours=5), -timedelta(), STALE_AFTER),
+        (timedelta(hours=5), -STALE_AFTER, timedelta()),
+        (timedelta(hours=5), -STALE_AFTER - INSTANT, None),
+        (timedelta(minutes=5), -timedelta(days=1), STALE_AFTER - timedelta(minutes=5)),  # it ended long before
+    ],
+)
+def test_a_live_channel_keeps_a_calendar_known_until_all_is_compared_again(pulled, live, left):
+    found = believed(synced_at=NOW - pulled, live_until_at=NOW + live)
+    assert found == ("stale" if left is None else "fresh", left)
+
+
+@pytest.mark.parametrize(
+    ("notified", "left"),
+    [
+        (timedelta(), STALE_AFTER),
+        (STALE_AFTER, timedelta()),
+        (STALE_AFTER + INSTANT, None),
+        (timedelta(hours=2, seconds=1), None),
+    ],
+)
+def test_a_change_that_was_told_of_and_is_not_pulled_makes_a_calendar_stale(notified, left):
+    week = NOW + timedelta(days=7)
+    found = believed(synced_at=NOW - timedelta(hours=2), live_until_at=week, notified_at=NOW - notified)
+    assert found == ("stale" if left is None else "fresh", left)
 
 
 @pytest.mark.parametrize(
@@ -307,8 +352,8 @@ STALE_AFTER = timedelta(minutes=30)
     ],
 )
 def test_a_calendar_is_trusted_by_its_last_successful_pull(calendar, account, state):
-    row = SimpleNamespace(**{"id": "cal_a", "held_back_at": None, "expanded_until_at": NOW, **calendar})
-    trust = trust_of(row, SimpleNamespace(**{"state": "ok", "when_stale": "close", **account}), STALE_AFTER, NOW)
+    row = SimpleNamespace(**{"id": "cal_a", "held_back_at": None, "expanded_until_at": NOW, **NEVER_TOLD, **calendar})
+    trust = trust_of(row, SimpleNamespace(**{"state": "ok", "when_stale": "close", **account}), FRESHNESS, NOW)
     assert trust.state == state
     assert trust.is_known == (state in ("fresh", "held_back"))
     assert trust.stale_at == (calendar["synced_at"] + STALE_AFTER if trust.is_known else None)

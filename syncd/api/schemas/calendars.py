@@ -35,7 +35,8 @@ class ProbeView(BaseModel):
 
 
 class CalendarView(BaseModel):
-    """A calendar of an account; `probe` is what its server was seen to do."""
+    """A calendar of an account; `push` says whether its provider tells of changes by itself, `probe` is what its server
+    was seen to do."""
 
     id: str
     account: str
@@ -46,6 +47,7 @@ class CalendarView(BaseModel):
     blocks: bool
     target: bool
     state: Literal["never_pulled", "fresh", "stale", "held_back"]
+    push: bool
     synced_at: datetime | None
     problem: str | None
     held_back: int | None
