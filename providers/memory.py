@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from providers import ical
 from providers.errors import AlreadyExists, ETagMismatch, GrantRevoked, NotFound, ProviderError, SyncTokenInvalid
 from providers.model import (
+    Attendee,
     Capabilities,
     ChangePage,
     Connection,
@@ -72,11 +73,17 @@ class MemoryAccount:
         self._failures: list[tuple[ProviderError, bool]] = []
         self.secret: str | None = None  # None lets everyone in
         self.watches: dict[str, Watched] = {}  # by channel id; whoever edits tells of it
+        self.attendees: dict[str, Attendee] = {}  # by remote id
+        self.link: str | None = "https://meet.example/{}"  # what a meeting link looks like; None if making one fails
+        self.link_reads = 0  # how often an event is to be read before its link is made
+        self.pending: dict[str, int] = {}  # events that asked for a link, and how often each is still to be read
         self.calls: Counter[str] = Counter()
 
-    def add_calendar(self, remote_id: str, *, tz: str | None = "UTC", can_write: bool = True) -> RemoteCalendar:
+    def add_calendar(
+        self, remote_id: str, *, tz: str | None = "UTC", can_write: bool = True, makes_links: bool = False
+    ) -> RemoteCalendar:
         """Make an empty calendar whose name is its remote id, in place of one of that name."""
-        remote = RemoteCalendar(remote_id, remote_id, tz=tz, can_write=can_write)
+        remote = RemoteCalendar(remote_id, remote_id, tz=tz, can_write=can_write, makes_links=makes_links)
         with self._lock:
             self._calendars[remote_id] = _Calendar(remote, next(_REVISIONS))
         return remote
@@ -115,6 +122,13 @@ class MemoryAccount:
         """Make the next call not yet made to fail raise `error`, before anything happened or once everything has."""
         with self._lock:
             self._failures.append((error, after_effect))
+
+    def remember(self, calendar: RemoteCalendar, remote_id: str, event: ConsultationEvent) -> None:
+        """Note who is invited to an event just made, and that it wants a meeting link."""
+        if event.attendee is not None:
+            self.attendees[remote_id] = event.attendee
+        if event.wants_link and self.calendar(calendar.remote_id).remote.makes_links:
+            self.pending[remote_id] = self.link_reads
 
     def calendar(self, remote_id: str) -> _Calendar:
         """Return a calendar; raise `NotFound`."""
@@ -243,14 +257,15 @@ class MemoryProvider:
             if self._is_there(ref):
                 raise AlreadyExists(calendar=ref.calendar, remote_id=ref.remote_id)
             text = ical.write_event(event, idempotency_key).decode()
-            return replace(ref, etag=self._account.put(ref.calendar, ref.remote_id, text))
+            self._account.remember(calendar, ref.remote_id, event)
+            return self._linked(replace(ref, etag=self._account.put(ref.calendar, ref.remote_id, text)))
 
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
         """Change the fields that are ours."""
         with self._account.called("update", self._secret):
             current = self._matching(ref, if_match)
             text = ical.change_event(current.text.encode(), event).decode()
-            return replace(ref, etag=self._account.put(ref.calendar, ref.remote_id, text))
+            return self._linked(replace(ref, etag=self._account.put(ref.calendar, ref.remote_id, text)))
 
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         """Remove the event, if it is there."""
@@ -282,7 +297,15 @@ class MemoryProvider:
 
     def _read(self, ref: EventRef) -> WrittenEvent:
         resource = self._resource(ref)
-        return ical.read_written(resource.text, replace(ref, etag=resource.etag))
+        left = self._account.pending.get(ref.remote_id, 0)
+        if left:
+            self._account.pending[ref.remote_id] = left - 1
+        return ical.read_written(resource.text, self._linked(replace(ref, etag=resource.etag)))
+
+    def _linked(self, ref: EventRef) -> EventRef:
+        left, link = self._account.pending.get(ref.remote_id), self._account.link
+        made = link.format(ref.remote_id) if link and left == 0 else None
+        return replace(ref, join_url=made, link_pending=bool(left))
 
     def _resource(self, ref: EventRef) -> _Resource:
         resource = self._account.calendar(ref.calendar).resources.get(ref.remote_id)

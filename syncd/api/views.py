@@ -10,7 +10,7 @@ from syncd.api.credentials import Caller
 from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.services import Services
 from syncd.situation import is_over
-from syncd.store.models import Booking
+from syncd.store.models import OWNING_STATES, Booking
 
 
 def booking_json(booking: Booking, caller: Caller, now: datetime) -> dict[str, object]:
@@ -31,7 +31,7 @@ def booking_json(booking: Booking, caller: Caller, now: datetime) -> dict[str, o
         "end": _in_zone(booking.ends_at, tz),
         "duration_minutes": int((booking.ends_at - booking.starts_at).total_seconds()) // 60,
         "location": booking.location or None,
-        "join_url": None,
+        "join_url": event.join_url if booking.state in OWNING_STATES else None,
         "client": booking.client or None,
         "answers": booking.answers,
         "note": booking.note,

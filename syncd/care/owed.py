@@ -67,12 +67,17 @@ def retry(session: Session, booking_id: str | None, now: datetime) -> list[Owed]
 
 
 def drop(session: Session, booking_id: str, now: datetime) -> Owed:
-    """Leave a booking's calendar as it is; the event is `failed` until the booking changes again. Raises ApiError."""
+    """Leave a booking's calendar as it is; the event is `failed` until the booking changes again. Raises ApiError.
+
+    Where only its meeting link was waited for, the event is as it should be, and stays without.
+    """
     ((item, booking),) = _found(session, booking_id)
     dropped = _owed(session, item, booking)
     outbox.drop(session, item)
     session.flush()
-    booking.event.state = "failed"
+    booking.event.link_pending = False
+    if dropped.step != "ask_link":
+        booking.event.state = "failed"
     note(session, booking, "freelancer", "drop_event", now, {"step": dropped.step, "problem": dropped.problem})
     return dropped
 

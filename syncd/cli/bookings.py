@@ -148,6 +148,7 @@ def _whole(services: Services, session: Session, booking: Booking) -> dict[str, 
             "uid": event.uid,
             "remote_id": event.remote_id,
             "html_link": event.html_link,
+            "link_pending": event.link_pending,
             "written": _span(event.written_starts_at, event.written_ends_at),
             "drift": event.drift,
             "owed": None if owed is None else _owed(owed.due_at, owed.attempts, owed.problem),
@@ -174,6 +175,7 @@ def _facts(booking: Document) -> Iterator[tuple[str, str]]:
     yield "state", f"{booking['state']}, revision {booking['revision']}, sequence {booking['sequence']}"
     yield "client", ", ".join(str(client[name]) for name in ("name", "email", "phone", "time_zone") if client.get(name))
     yield "where", booking["location"] or ""
+    yield "meeting link", booking["join_url"] or ("is being made" if event["link_pending"] else "")
     yield from ((f"answer: {name}", str(answer)) for name, answer in booking["answers"].items())
     yield "note", booking["note"] or ""
     yield from ((f"metadata: {name}", str(value)) for name, value in booking["metadata"].items())

@@ -12,7 +12,13 @@ from syncd.cli.setup import opened
 from syncd.cli.show import counted, print_json, print_table, say
 from syncd.instants import rfc3339
 
-_STEPS = {"create": "write", "change": "change", "remove": "remove", "nothing": "nothing any more"}
+_STEPS = {
+    "create": "write",
+    "change": "change",
+    "remove": "remove",
+    "nothing": "nothing any more",
+    "ask_link": "ask for the meeting link of",
+}
 
 
 def show_owed(config_path: Path, *, as_json: bool) -> int:
@@ -73,4 +79,5 @@ def _row(one: Owed) -> tuple[str, ...]:
     start = one.start_at.astimezone(ZoneInfo(one.tz))
     due = f"{one.due_at.astimezone(UTC):%H:%M:%S} UTC"
     what = f"{start:%a %d %b %Y %H:%M}\n{one.booking_id}"
-    return what, _STEPS[one.step], one.calendar or "not chosen yet", str(one.attempts), due, one.problem or ""
+    to_do = _STEPS[one.step].removesuffix(" of")
+    return what, to_do, one.calendar or "not chosen yet", str(one.attempts), due, one.problem or ""

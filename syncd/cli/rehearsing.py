@@ -28,7 +28,13 @@ _WAYS: Mapping[Way, str] = {
     "compare": "compared with what is known",
     "changes": "what changed",
 }
-_STEPS: Mapping[Step, str] = {"create": "make", "change": "change", "remove": "remove", "nothing": "leave"}
+_STEPS: Mapping[Step, str] = {
+    "create": "make",
+    "change": "change",
+    "remove": "remove",
+    "nothing": "leave",
+    "ask_link": "ask for the meeting link of",
+}
 
 
 def rehearse(config_path: Path, handle: str | None, order: Order, *, as_json: bool) -> int:

@@ -26,7 +26,7 @@ LATER: tuple[Later, ...] = (
     Later("freelancers.*.on_calendar_change"),
     Later("freelancers.*.remind_before"),
     Later("freelancers.*.proposals_expire"),
-    Later("freelancers.*.invite", frozenset({"provider", "syncd"})),
+    Later("freelancers.*.invite", frozenset({"syncd"})),
     Later("freelancers.*.consultations.*.instant", frozenset({"key", "public"})),
     Later("freelancers.*.accounts.*.provider", frozenset({"microsoft"})),
 )

@@ -14,15 +14,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from availability import Busy, Situation, first_slot
+from syncd.booking.describe import VIDEO
 from syncd.doctor.findings import Finding, mend, note, ok
 from syncd.situation import Situations, blocking
 from syncd.store.bookings import target_of
-from syncd.store.models import Account, Calendar, Consultation, Freelancer
+from syncd.store.models import Account, Consultation, Freelancer
 from syncd.store.offers import Offer, accounts_of, offers_by
 
 _DAY = 86_400
 _DAYS = 15  # that many days' starts are tried: a weekday comes twice
-_WRITES_LINKS = ("google", "microsoft")
+_INVITING = ("google",)  # kinds of providers that mail those who are invited
+_KINDS = {"caldav": "CalDAV"}  # and how the others are called
 
 
 def examined(session: Session, situations: Situations, now: datetime) -> Iterator[Finding]:
@@ -59,6 +61,19 @@ def _person(session: Session, person: Freelancer) -> Iterator[Finding]:
     if accounts and target_of(session, person.id, "") is None and not any(c.target for c in shown):
         what = f"no calendar takes {person.handle}'s consultations: bookings aren't written to any"
         yield note("offers", what, _choose(accounts, "target"))
+    if person.invite == "provider":
+        yield from _uninvited(session, person, shown)
+
+
+def _uninvited(session: Session, person: Freelancer, shown: Sequence[Consultation]) -> Iterator[Finding]:
+    """Targets whose provider invites nobody, although it is meant to."""
+    found = (target_of(session, person.id, consultation.target) for consultation in shown)
+    for target in {calendar.id: calendar for calendar in found if calendar}.values():
+        account: Account = target.account
+        if account.provider not in _INVITING:
+            what = f'{person.handle} has invite = "provider", but nobody is invited: {account.name}/{target.name} is '
+            step = 'choose a target whose provider invites (Google), or set invite = "none"'
+            yield note("offers", what + _KINDS.get(account.provider, account.provider), step)
 
 
 def _choose(accounts: Sequence[Account], key: str) -> str:
@@ -99,15 +114,10 @@ def _names(session: Session, offer: Offer, label: str) -> Iterator[Finding]:
     if named and target is None:
         what = f"{label} is written to {named!r}, which isn't there"
         yield mend("offers", what, f"`syncd calendars {offer.freelancer.handle}` lists what there is")
-    elif offer.consultation.location == "video" and not _makes_links(target):
+    elif offer.consultation.location == VIDEO and not (target and target.makes_links):
         where = f"{target.account.name}/{target.name}" if target else "no calendar"
         what = f'{label} has location = "video", but {where} makes no meeting links: join_url stays empty'
         yield mend("offers", what, 'give a location of your own, such as "https://meet.example/{room}"')
-
-
-def _makes_links(target: Calendar | None) -> bool:
-    account: Account | None = target.account if target else None
-    return account is not None and account.provider in _WRITES_LINKS
 
 
 # The rules alone

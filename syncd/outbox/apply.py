@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from providers.errors import AlreadyExists, ETagMismatch, InvalidResponse, NotFound
+from providers.errors import (
+    AlreadyExists,
+    ETagMismatch,
+    GrantRevoked,
+    InvalidResponse,
+    NotFound,
+    ProviderError,
+    Transient,
+)
 from providers.model import ConsultationEvent, EventRef, RemoteCalendar
 from providers.port import Provider
 from syncd.outbox.plan import is_as_wanted
@@ -29,7 +37,7 @@ def create(
     server may have been wrong for a moment, and a whole calendar may come back.
     """
     for old in earlier:
-        remove(provider, calendar, None, old)
+        remove(provider, calendar, None, old, invited=event.attendee is not None)
     try:
         return _made(provider, calendar, event, key)
     except AlreadyExists:
@@ -48,7 +56,20 @@ def _made(provider: Provider, calendar: RemoteCalendar, event: ConsultationEvent
 
 
 def change(provider: Provider, ref: EventRef, event: ConsultationEvent) -> EventRef:
-    """Bring the event up to date whatever else was edited in it. Raises Vanished if it is gone."""
+    """Bring the event up to date whatever else was edited in it. Raises Vanished if it is gone.
+
+    What is known of its meeting link stands until an answer says something of it.
+    """
+    return _still_linked(_changed(provider, ref, event), ref)
+
+
+def _still_linked(ref: EventRef, known: EventRef) -> EventRef:
+    if ref.join_url or ref.link_pending:
+        return ref
+    return replace(ref, join_url=known.join_url, link_pending=known.link_pending)
+
+
+def _changed(provider: Provider, ref: EventRef, event: ConsultationEvent) -> EventRef:
     try:
         for _ in range(_TRIES):
             if ref.etag is not None:
@@ -65,15 +86,35 @@ def change(provider: Provider, ref: EventRef, event: ConsultationEvent) -> Event
     raise ETagMismatch(remote_id=ref.remote_id)
 
 
-def remove(provider: Provider, calendar: RemoteCalendar, ref: EventRef | None, key: str) -> None:
-    """Remove the event; without a ref, the one an unanswered attempt may have made."""
+def ask_link(provider: Provider, ref: EventRef) -> EventRef:
+    """The event as it is now, with its meeting link; one that is gone gets none. Raises Transient, GrantRevoked.
+
+    While the event can't be read, its link counts as still being made: it was written, so nothing has failed but this.
+    """
+    try:
+        return provider.get(ref).ref
+    except (Transient, GrantRevoked):
+        raise
+    except NotFound:
+        return replace(ref, join_url=None, link_pending=False)
+    except ProviderError:
+        return ref
+
+
+def remove(
+    provider: Provider, calendar: RemoteCalendar, ref: EventRef | None, key: str, *, invited: bool = False
+) -> None:
+    """Remove the event; without a ref, the one an unanswered attempt may have made.
+
+    Where the provider `invited` someone, it tells them.
+    """
     if ref is None:
         ref = _found(provider, calendar, key)
         if ref is None:
             return
     for _ in range(_TRIES):
         try:
-            provider.delete(ref, ref.etag)
+            provider.delete(replace(ref, invited=invited), ref.etag)
             return
         except ETagMismatch:
             ref = _as_it_is(provider, ref)

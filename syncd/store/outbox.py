@@ -55,8 +55,11 @@ def settle(session: Session, item_id: int, revision: int) -> None:
 
 
 def owed(session: Session) -> tuple[int, datetime | None]:
-    """How many writes are owed, and since when."""
-    count, oldest = session.execute(select(func.count(), func.min(OutboxItem.created_at)).select_from(OutboxItem)).one()
+    """How many writes are owed, and since when; an event that waits for its meeting link alone is written."""
+    counted = select(func.count(), func.min(OutboxItem.created_at)).select_from(OutboxItem)
+    written = BookingEvent.link_pending & BookingEvent.state.in_(("written", "drifted"))
+    events = counted.join(BookingEvent, BookingEvent.booking_id == OutboxItem.booking_id)
+    count, oldest = session.execute(events.where(~written)).one()
     return count, oldest
 
 

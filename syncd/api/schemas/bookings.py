@@ -174,7 +174,10 @@ class BookingView(BaseModel):
     end: datetime
     duration_minutes: int
     location: str | None
-    join_url: str | None
+    join_url: str | None = Field(
+        description="the meeting link that the calendar's provider made, where the location is `video`; null until it "
+        "is known, which may take moments, and once the booking is cancelled"
+    )
     client: ClientView | None
     answers: dict[str, Annotated[Any, WithJsonSchema(_ANSWER)]]
     note: str | None
