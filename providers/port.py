@@ -33,8 +33,8 @@ Writing
 - `delete` removes the event; of one that isn't there it succeeds.
 - `delete` with a stale ETag raises `ETagMismatch` and changes nothing.
 - In a calendar that is gone there is nothing: `find` returns None, `delete` succeeds, all else raises `NotFound`.
-- No call notifies anyone: no organizer and no attendee is written, and for those whom a person added the server is
-  asked to keep silent.
+- No call notifies anyone, unless the event has an attendee: else no organizer and no attendee is written, and for those
+  whom a person added the server is asked to keep silent.
 - Every call is safe to send again when its answer was lost.
 
 Everything raised is a `ProviderError`. Calls block; an instance is used by one thread at a time. One that was opened
