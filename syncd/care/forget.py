@@ -3,8 +3,9 @@
 Decides what has to be settled first: what the file declares would come back, clients who are coming wouldn't be told,
 and what is owed to a calendar could never be written. Refuses to know how a person is asked whether they mean it.
 
-Events that were written stay in the person's own calendars; backups, and databases that a restore set aside, keep what
-they hold.
+A permission that they gave by signing in is given back; where the provider can't be reached, it alone is kept, sealed,
+until it is. Events that were written stay in the person's own calendars; backups, and databases that a restore set
+aside, keep what they hold.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from syncd.errors import ApiError, ConfigError, WrongState
-from syncd.services import Services
-from syncd.store import belongings
+from syncd.services import Services, say_farewells
+from syncd.store import belongings, farewells
 from syncd.store.models import Freelancer
 
+_PATIENCE = 5.0  # seconds
 _ID = re.compile(r"[a-z]+_[a-z0-9]+")
 
 
@@ -35,13 +37,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted, and what was dropped undone."""
+    """What was deleted, and what was dropped undone; `permissions_owed` are still to be given back, and then gone."""
 
     handle: str
     bookings: int
     accounts: int
     calendars: int
     dropped: Standing
+    permissions_owed: int
 
 
 def standing(services: Services, handle: str) -> Standing:
@@ -57,10 +60,15 @@ def forget(services: Services, handle: str, *, even_if_owed: bool = False) -> Fo
         left = _standing(services, session, person)
         if not even_if_owed:
             check_settled(left)
+        for account in person.accounts:
+            farewells.owe(session, account, services.clock())
         belongings.drop_answers(session, _names(services, handle, belongings.names_in(session, person.id)))
         counts = belongings.erase(session, person.id)
+    permissions_owed = say_farewells(services, _PATIENCE)
     belongings.scrub(services.store.engine)
-    return Forgotten(handle, counts["bookings"], counts["accounts"], counts["calendars"], left)
+    return Forgotten(
+        handle, counts["bookings"], counts["accounts"], counts["calendars"], left, permissions_owed=permissions_owed
+    )
 
 
 def check_settled(left: Standing) -> None:

@@ -201,6 +201,34 @@ def connect_caldav(
     return connect(config, wish, as_json=as_json)
 
 
+@connect_app.command("google")
+def connect_google(
+    freelancer: Whose,
+    config: ConfigPath = DEFAULT,
+    name: Annotated[str, typer.Option("--name", help='Its name, as in "account/calendar".')] = "google",
+    blocks: Blocks = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="The calendar consultations are written to; or none.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser, only print the address.")] = False,
+    port: Annotated[
+        int, typer.Option("--port", help="Of the redirect to 127.0.0.1, where the OAuth client fixes it; 0: any.")
+    ] = 0,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Write, change and remove a throwaway event in --target to see it work.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Connect a Google account, or give one that is connected a new permission.
+
+    Permission is given in a browser; for whatever the chosen calendars need besides it is asked once more.
+    """
+    from syncd.cli.connecting_google import GoogleWish
+    from syncd.cli.connecting_google import connect_google as connect
+
+    return connect(config, GoogleWish(freelancer, name, blocks, target, not no_browser, port, prove), as_json=as_json)
+
+
 @connect_app.command("ics")
 def connect_ics(
     freelancer: Whose,

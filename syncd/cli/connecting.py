@@ -59,18 +59,18 @@ def connect(config_path: Path, wish: Wish, *, as_json: bool) -> int:
     with opened(config_path) as installation:
         services = installation.services
         wish, known = _as_before(installation, wish)
-        wanted = _wanted(asker, wish)
+        wanted = replace(_wanted(asker, wish), habits=known.habits)
         reached = connection.connection_to(services.config, wanted, known)
         with (
             _hinting(wish, reached),
             connection.opened_account(services.open_provider, wish.provider, reached) as provider,
         ):
             wanted, found = choose(asker, provider, wanted, Choosing(wish.blocks, wish.target, known))
-            _check_proof(wish, found)
+            check_proof(wish, found)
             found = looked_at(provider, found)
-            steps, found = _proved(provider, found, services.clock(), as_json=as_json) if wish.prove else ([], found)
+            steps, found = proved(provider, found, services.clock(), as_json=as_json) if wish.prove else ([], found)
         _store(installation, wanted, known, found)
-    _tell(wish, found, steps, as_json=as_json)
+    tell(wish, found, steps, as_json=as_json)
     return 0 if all(step.passed for step in steps) else 1
 
 
@@ -96,7 +96,7 @@ def _as_before(installation: Opened, wish: Wish) -> tuple[Wish, Known]:
         try:
             known = connection.known_account(session, wish.freelancer, wish.name)
         except ApiError as error:
-            raise _with_next_step(error, wish) from None
+            raise with_next_step(error, wish.freelancer) from None
         if not known.is_connected or wish.url is not None or wish.preset is not None:
             return wish, known
         same = (Account.freelancer_id == known.freelancer_id, Account.name == wish.name)
@@ -113,12 +113,11 @@ def _as_before(installation: Opened, wish: Wish) -> tuple[Wish, Known]:
     ), known
 
 
-def _with_next_step(error: ApiError, wish: Wish) -> ApiError:
+def with_next_step(error: ApiError, handle: str) -> ApiError:
+    """The error that there is no such freelancer, with what to do about it; any other as it is."""
     if error.code != "not-found":
         return error
-    return ApiError(
-        error.code, f"{error.detail}: `syncd freelancer add {wish.freelancer}` makes one, `list` lists them"
-    )
+    return ApiError(error.code, f"{error.detail}: `syncd freelancer add {handle}` makes one, `list` lists them")
 
 
 def _wanted(asker: Asker, wish: Wish) -> Wanted:
@@ -229,7 +228,13 @@ class Choosing:
 
 def choose(asker: Asker, provider: Provider, wanted: Wanted, choosing: Choosing) -> tuple[Wanted, Found]:
     """Ask the server for its calendars, and a person which of them matter. Raises ApiError, ProviderError."""
-    calendars = connection.list_calendars(provider)
+    return choose_among(asker, connection.list_calendars(provider), wanted, choosing)
+
+
+def choose_among(
+    asker: Asker, calendars: Sequence[RemoteCalendar], wanted: Wanted, choosing: Choosing
+) -> tuple[Wanted, Found]:
+    """Ask a person which calendars matter, as far as it wasn't said. Raises ApiError."""
     if choosing.blocks is None or choosing.target is None:
         rows = [(str(n), c.name, c.tz or "", _yes(c.can_write)) for n, c in enumerate(calendars, 1)]
         asker.table(("", "calendar", "zone", "writable"), rows)
@@ -303,14 +308,15 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _check_proof(wish: Wish, found: Found) -> None:
+def check_proof(wish: Wish, found: Found) -> None:
+    """Raise ApiError where what is to be proved would be written nowhere."""
     if wish.prove and found.choice.target is None:
         raise ApiError(
             "invalid-request", "--prove writes to the calendar that takes consultations: name it by --target"
         )
 
 
-def _proved(provider: Provider, found: Found, now: datetime, *, as_json: bool) -> tuple[list[Step], Found]:
+def proved(provider: Provider, found: Found, now: datetime, *, as_json: bool) -> tuple[list[Step], Found]:
     """Write a throwaway event, a month ahead and at night, and tell of each step."""
     target = next(c for c in found.calendars if c.remote_id == found.choice.target)
     at = (now + timedelta(days=30)).replace(hour=2, minute=0, second=0, microsecond=0)
@@ -332,7 +338,8 @@ def _store(installation: Opened, wanted: Wanted, known: Known, found: Found) -> 
         connection.store_account(storing, wanted, known, found)
 
 
-def _tell(wish: Wish, found: Found, steps: Sequence[Step], *, as_json: bool) -> None:
+def tell(wish: Wish, found: Found, steps: Sequence[Step], *, as_json: bool) -> None:
+    """Say what was connected."""
     calendars = calendars_json(found)
     if as_json:
         proof = {"proof": [asdict(step) for step in steps]} if wish.prove else {}

@@ -45,6 +45,8 @@ def run_forget(config_path: Path, handle: str, *, yes: bool, even_if_owed: bool,
     say(f"{handle} is forgotten: {counted(gone.bookings, 'booking')}, {calendars}, and all settings.")
     if left.owed or left.coming:
         say(f"Dropped: {left.coming} to come, {left.owed} not written to a calendar.")
+    if gone.permissions_owed:
+        say("A permission couldn't be given back yet: the daemon, or `syncd run --once`, tries it for three days.")
     say("What was written to a calendar stays there. Backups made before keep what they hold.")
     return 0
 

@@ -24,6 +24,7 @@ from syncd.instants import FIRST_YEAR, LAST_YEAR
 from syncd.questions import duration_of, window_of
 from syncd.services import Services
 from syncd.store import offers
+from syncd.store.access import SIGNED_IN, how_to_connect
 from syncd.store.offers import Offer
 from syncd.store.overview import overview
 
@@ -210,7 +211,8 @@ def _renewal(account: Mapping[str, Any]) -> str:
     """How a permission that is no longer good is given again."""
     if account["state"] != "needs_reconnect" or account["provider"] not in SIGNED_IN or not account["active"]:
         return ""
-    return f"{how_to_connect(account['provider'], account['freelancer'], account['name'])} asks for permission again"
+    command = how_to_connect(account["provider"], account["freelancer"], account["name"])
+    return f"{command} asks for permission again" if command not in (account["problem"] or "") else ""
 
 
 def _account_row(calendar: Mapping[str, Any]) -> tuple[str, ...]:

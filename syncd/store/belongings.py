@@ -32,8 +32,8 @@ from syncd.store.models import (
     OutboxItem,
 )
 
-NOBODYS = frozenset({"idempotent_answers", "alembic_version"})
-"""Tables without a freelancer in their rows."""
+NOBODYS = frozenset({"idempotent_answers", "alembic_version", "farewells", "sign_ins", "channels"})
+"""Tables without a freelancer in their rows, and what is under way with providers for a while."""
 KEPT_BACK: Mapping[str, frozenset[str]] = {
     "freelancers": frozenset({"availability_version", "feed_generation"}),
     "schedules": frozenset({"freelancer_id"}),

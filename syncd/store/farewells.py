@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from providers.model import Watch
@@ -73,6 +73,11 @@ def take_due(session: Session, vault: Vault, now: datetime) -> list[Due]:
     for row in rows:
         row.attempts, row.due_at = row.attempts + 1, now + UNDER_WAY
     return [Due(row.id, _opened(row, vault), row.attempts, row.created_at) for row in rows]
+
+
+def count(session: Session) -> int:
+    """How many still have to be said."""
+    return session.scalar(select(func.count()).select_from(Farewell)) or 0
 
 
 def is_any_due(session: Session, now: datetime) -> bool:

@@ -43,27 +43,31 @@ class Saying:
 
 
 def deliver_farewells(saying: Saying) -> int:
-    """Say what is due; returns how much of it is still owed. Raises StoreError, ConfigError for another secret key."""
+    """Say what is due; returns how many are still owed. Raises StoreError, ConfigError for another secret key."""
     with saying.store.read() as session:
-        if not farewells.is_any_due(session, saying.clock()):
-            return 0
+        owed, is_any_due = farewells.count(session), farewells.is_any_due(session, saying.clock())
+    if not is_any_due:
+        return owed
     with saying.store.write() as session:
         due = farewells.take_due(session, saying.vault, saying.clock())
-    return sum(not _delivered(saying, one) for one in due)
+    for one in due:
+        _deliver(saying, one)
+    with saying.store.read() as session:
+        return farewells.count(session)
 
 
-def _delivered(saying: Saying, due: Due) -> bool:
+def _deliver(saying: Saying, due: Due) -> None:
     try:
         _say(saying, due.parting)
     except ProviderError as error:
-        return _failed(saying, due, error)
+        _note_failure(saying, due, error)
+        return
     with saying.store.write() as session:
         farewells.drop(session, due.id)
-    return True
 
 
-def _failed(saying: Saying, due: Due, error: ProviderError) -> bool:
-    """Whether it is settled all the same: it is, when it has been tried for long enough."""
+def _note_failure(saying: Saying, due: Due, error: ProviderError) -> None:
+    """Try it again later, or no more when it has been tried for long enough."""
     now = saying.clock()
     gives_up = now - due.created_at >= GIVEN_UP_AFTER
     retry = plan_retry(error, due.attempts, jitter=random.random(), work="write")  # noqa: S311 - spreads retries
@@ -75,7 +79,6 @@ def _failed(saying: Saying, due: Due, error: ProviderError) -> bool:
     if gives_up:
         told = "a permission couldn't be given back: it is revoked in the settings of the person's account alone"
         log.error(told, provider=due.parting.provider, reason=str(error))
-    return gives_up
 
 
 def _say(saying: Saying, parting: Parting) -> None:

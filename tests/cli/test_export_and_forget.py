@@ -154,6 +154,7 @@ def test_nothing_of_a_forgotten_person_can_be_read_while_a_daemon_runs(two, insi
             "accounts": 1,
             "calendars": 1,
             "dropped": {"to_come": 5, "owed": 0},
+            "permissions_owed": 0,
         }
         found = _bytes(two.folder)
         assert [word for word in ADAS if word.encode() in found] == []
