@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 from fake_google_accounts import connection_to, grant_of
 from fake_google_ics import changed, item_id, items_of, text_of
+from listener import Listener
 from scripted_caldav import ODDITIES
 
 from providers import open_provider
@@ -32,11 +33,13 @@ class World(Protocol):
     """What a test may do besides calling the provider.
 
     `checks_tokens` says that a token never given out is refused, `keeps` which of its rule and zone a series keeps;
-    `uid` is that of the event made with a key.
+    `uid` is that of the event made with a key. `told` are the channels that were told of changes of a calendar since it
+    was last asked, with their tokens, at `address`.
     """
 
     checks_tokens: bool
     keeps: tuple[bool | None, bool | None]
+    address: str
 
     def open(self, *, secret: str | None = None) -> Provider: ...
 
@@ -52,6 +55,8 @@ class World(Protocol):
 
     def uid(self, key: str) -> str: ...
 
+    def told(self, calendar: RemoteCalendar) -> list[tuple[str, str]]: ...
+
     def lose_next_answer(self) -> None: ...
 
 
@@ -60,6 +65,7 @@ class MemoryWorld:
 
     checks_tokens = True
     keeps = (True, True)
+    address = "https://here.example/hooks"
 
     def __init__(self) -> None:
         self.url = f"memory://conformance-{next(_NUMBERS)}"
@@ -70,7 +76,7 @@ class MemoryWorld:
         return open_provider("memory", Connection(self.url, secret="right" if secret is None else secret))
 
     def make_calendar(self, name, tz):
-        return self.account.add_calendar(name, tz=tz)
+        return self.account.add_calendar(name, tz=tz, makes_links=True)
 
     def remove_calendar(self, calendar):
         self.account.remove_calendar(calendar.remote_id)
@@ -87,18 +93,27 @@ class MemoryWorld:
     def uid(self, key):
         return key
 
+    def told(self, calendar):
+        watches = self.account.watches.items()
+        return [(channel, one.token) for channel, one in watches if one.calendar == calendar.remote_id]
+
     def lose_next_answer(self):
         self.account.fail_next(Unavailable("the answer was lost"), after_effect=True)
 
 
 class GoogleWorld:
-    """The fake Google; the other client is its owner's, who goes past HTTP."""
+    """The fake Google; the other client is its owner's, who goes past HTTP. Its lists may be as uneven as allowed."""
 
     checks_tokens = True
     keeps = (True, True)
 
-    def __init__(self, google) -> None:
-        self.google = google
+    def __init__(self, google, listener, *, uneven) -> None:
+        self.google, self.listener, self.address = google, listener, listener.url
+        google.channels.allow_http = True
+        google.writes.conference_reads = 2
+        if uneven:
+            google.lists.page_size, google.lists.empty_pages, google.list_page_size = 40, 1, 1
+            google.overrides_first()
         self.grant = grant_of(google)
 
     def open(self, *, secret=None):
@@ -136,8 +151,21 @@ class GoogleWorld:
             series.setdefault(item.get("recurringEventId", item["id"]), []).append(item)
         return [text_of(items) for items in series.values()]
 
+    def told(self, calendar):
+        self.google.channels.settle()
+        uri = f"{self.google.base}calendars/{calendar.remote_id}/events"
+        told = [one for one in self.listener.told if one["x-goog-resource-state"] == "exists"]
+        self.listener.told.clear()
+        headers = ("x-goog-channel-id", "x-goog-channel-token")
+        return [tuple(one[name] for name in headers) for one in told if one["x-goog-resource-uri"].startswith(uri)]
+
     def lose_next_answer(self):
         self.google.fail(kind="lose")
+
+    def close(self):
+        """Stop listening; nothing was written without saying whether guests are to be told."""
+        self.listener.stop()
+        assert self.google.writes.unsaid == []
 
 
 class CalDAVWorld:
@@ -145,6 +173,7 @@ class CalDAVWorld:
 
     checks_tokens = True
     keeps = (True, True)
+    address = "https://here.example/hooks"
 
     def __init__(self, server, gateway) -> None:
         self.server = server
@@ -182,6 +211,8 @@ class CalDAVWorld:
 
 class ScriptedWorld:
     """The scripted server with one oddity, or none; with none the adapter can be told to allow for nothing."""
+
+    address = "https://here.example/hooks"
 
     def __init__(self, server, oddity, allowed=quirks.ALL) -> None:
         self.server, self.allowed = server, allowed
@@ -236,6 +267,7 @@ def guarded(seen, answer):
 WORLDS = [
     "memory",
     "google",
+    "google uneven",
     "radicale",
     "xandikos",
     "scripted",
@@ -245,13 +277,20 @@ WORLDS = [
 
 
 @pytest.fixture(params=WORLDS)
-def world(request: pytest.FixtureRequest) -> World:
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """The world of each provider in turn."""
+    made = _world(request)
+    yield made
+    if isinstance(made, GoogleWorld):
+        made.close()
+
+
+def _world(request: pytest.FixtureRequest) -> World:
     kind, _, oddity = request.param.partition(" ")
     if kind == "memory":
         return MemoryWorld()
     if kind == "google":
-        return GoogleWorld(request.getfixturevalue("google"))
+        return GoogleWorld(request.getfixturevalue("google"), Listener(), uneven=oddity == "uneven")
     if kind in ("scripted", "intolerant"):
         allowed = quirks.ALL if kind == "scripted" else frozenset()
         return ScriptedWorld(request.getfixturevalue("scripted"), oddity, allowed)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from providers.errors import GrantRevoked, NotFound, SyncTokenInvalid
+from providers.errors import GrantRevoked, NotFound, SyncTokenInvalid, Unsupported
 from providers.model import Pulled, Window
+from providers.overrides import excluding
 from providers.recurrence import instances
 
 
@@ -144,7 +145,7 @@ def test_changes_made_during_a_pull_are_in_it_or_in_the_next(world, provider, ca
 
 def test_what_no_longer_holds_an_event_is_removed(world, provider, calendar, pull, ics):
     world.put(calendar, "one", ics("one"))
-    (event,) = pull(provider, calendar)[0].changed
+    (event,) = [event for page in pull(provider, calendar) for event in page.changed]
     full = pull(provider, calendar)
     world.remove(calendar, "one")
     world.put(calendar, "one", ics("one").replace("VEVENT", "VTODO"))
@@ -169,9 +170,71 @@ def test_no_title_description_location_or_foreign_attendee_is_in_any_page(world,
     world.put(calendar, "private", ics("private"))
     world.put(calendar, "odd", ics("odd").replace("DTSTART:", "DTSTART;TZID=Mars/Olympus:").replace("00Z", "00"))
     pages = pull(provider, calendar)
-    assert [len(page.changed) + len(page.unreadable) for page in pages] == [2]
+    assert sum(len(page.changed) + len(page.unreadable) for page in pages) == 2
     assert "secret" not in repr(pages).lower()
     assert "20261124T090000Z" in repr(pages)
+
+
+def busy(pages, window, tz):
+    """When what was listed has instances; of a series that has its overrides beside it, each in its place."""
+    events = [event for page in pages for event in page.changed]
+    spans = []
+    for event in events:
+        beside = [one.skeleton for one in events if one.series_id == event.remote_id != one.remote_id]
+        found = instances(excluding(event.skeleton, beside), window, tz)
+        spans += [(one.start_at.isoformat(), one.end_at.isoformat()) for one in found if one.status != "CANCELLED"]
+    return sorted(spans)
+
+
+def test_a_series_means_the_same_wherever_its_overrides_are_kept(world, provider, calendar, pull, ics):
+    weekly = ics("weekly", start="20261124T090000", more="RRULE:FREQ=WEEKLY;COUNT=4\r\n")
+    moved = ics("weekly", start="20261203T150000", more="RECURRENCE-ID:20261201T090000Z\r\n")
+    gone = ics("weekly", start="20261208T090000", more="RECURRENCE-ID:20261208T090000Z\r\nSTATUS:CANCELLED\r\n")
+    parts = [text[text.index("BEGIN:VEVENT") : text.index("END:VCALENDAR")] for text in (weekly, moved, gone)]
+    for number in range(3):
+        world.put(calendar, f"later{number}", ics(f"later{number}", start="20270301T090000"))
+    world.put(calendar, "weekly", weekly.replace(parts[0], "".join(parts)))
+    full = pull(provider, calendar)
+    window = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    expected = [
+        ("2026-11-24T09", "2026-11-24T10"),
+        ("2026-12-03T15", "2026-12-03T16"),
+        ("2026-12-15T09", "2026-12-15T10"),
+    ]
+    assert busy(full, window, "Europe/Berlin") == [(f"{a}:00:00+00:00", f"{b}:00:00+00:00") for a, b in expected]
+    world.remove(calendar, "weekly")
+    later = pull(provider, calendar, full)
+    assert ids(later) == []
+    series = {event.remote_id: event.series_id or event.remote_id for page in full for event in page.changed}
+    uids = {event.remote_id: event.uid for page in full for event in page.changed}
+    assert [uids[series[remote_id]] for remote_id in removed(later)] == ["weekly"]
+
+
+def test_a_pull_that_is_told_what_is_beside_lists_its_own_calendar_alone(world, provider, ics):
+    calendars = [world.make_calendar(name, "Europe/Berlin") for name in ("Work", "Home")]
+    for calendar in calendars:
+        world.put(calendar, calendar.name, ics(calendar.name))
+    for calendar, other in zip(calendars, reversed(calendars), strict=True):
+        window = Window(datetime(2026, 11, 22, tzinfo=UTC), datetime(2027, 12, 31, tzinfo=UTC))
+        assert ids(provider.changes(calendar, None, window, None, [other])) == [calendar.name]
+
+
+def test_a_watched_calendar_tells_of_its_changes_until_it_is_unwatched(world, provider, calendar, ics):
+    def watch(channel):
+        return provider.watch(calendar, world.address, channel, f"token of {channel}")
+
+    if not provider.capabilities.push:
+        with pytest.raises(Unsupported):
+            watch("channel-1")
+        return
+    opened = [watch("channel-1"), watch("channel-2")]
+    assert all(one.expires_at > datetime.now(UTC) for one in opened)
+    world.put(calendar, "one", ics("one"))
+    assert sorted(world.told(calendar)) == [(f"channel-{n}", f"token of channel-{n}") for n in (1, 2)]
+    provider.unwatch(opened[0])
+    provider.unwatch(opened[0])
+    world.put(calendar, "two", ics("two"))
+    assert world.told(calendar) == [("channel-2", "token of channel-2")]
 
 
 LOOKED_AT = Window(datetime(2027, 3, 2, tzinfo=UTC), datetime(2027, 3, 3, tzinfo=UTC))

@@ -162,6 +162,16 @@ def test_no_call_notifies_anyone(world, provider, calendar, consultation):
     assert "ORGANIZER" not in text
 
 
+def test_a_meeting_link_is_made_where_the_calendar_makes_such(provider, calendar, consultation):
+    ref = provider.create(calendar, dataclasses.replace(consultation(), wants_link=True), "key")
+    for _ in range(3):  # it may take a while
+        ref = provider.get(ref).ref
+    assert not ref.link_pending
+    assert bool(ref.join_url) == calendar.makes_links
+    again = provider.update(ref, dataclasses.replace(consultation(hour=15, sequence=1), wants_link=True), ref.etag)
+    assert again.join_url == ref.join_url
+
+
 def test_what_was_deleted_can_be_created_again_under_a_new_key(world, provider, calendar, consultation):
     provider.delete(provider.create(calendar, consultation(), "key-1"), None)
     provider.create(calendar, consultation(), "key-2")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import requests
 from fake_google_accounts import client_of
 from googleapiclient.errors import HttpError
+from listener import Listener
 from urllib3.exceptions import HTTPError
 
 from providers.errors import GrantRevoked
@@ -141,25 +140,9 @@ def test_revoking_twice_is_fine_for_the_adapter(google, consent):
 @pytest.fixture
 def hook():
     """A server that is told of changes."""
-    told = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            told.append({name.lower(): value for name, value in self.headers.items()})
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_said):
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    server.told, server.url = told, f"http://127.0.0.1:{server.server_address[1]}/hooks/google"
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    listener = Listener()
+    yield listener
+    listener.stop()
 
 
 def test_a_channel_tells_of_every_change_until_it_is_stopped(google, api, work, hook):
