@@ -199,10 +199,11 @@ def google_server() -> Iterator[FakeGoogle]:
 
 
 @pytest.fixture
-def google(google_server: FakeGoogle) -> FakeGoogle:
+def google(google_server: FakeGoogle) -> Iterator[FakeGoogle]:
     """The same, begun anew: one person with her primary calendar, who has permitted nothing yet."""
     google_server.reset()
-    return google_server
+    yield google_server
+    assert google_server.crashes == []
 
 
 @pytest.fixture

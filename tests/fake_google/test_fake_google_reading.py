@@ -27,6 +27,7 @@ SECOND = "20261201T090000Z"
         ("GET", "calendars/primary/events?maxResults=0", None, 400),
         ("GET", "calendars/primary/events?orderBy=size", None, 400),
         ("GET", "calendars/primary/events?singleEvents=yes", None, 400),
+        ("GET", "calendars/primary/events?timeZone=Mars/Olympus", None, 400),
         ("GET", "calendars/primary/events?timeMin=2026-11-24T10:00:00", None, 400),
         ("GET", "calendars/primary/events?timeMin=2026-11-24T10:00:00Z&timeMin=2026-11-24T10:00:00Z", None, 400),
         ("GET", "calendars/primary/events?fields=items(id,colour)", None, 400),
@@ -252,9 +253,14 @@ def test_busy_time_is_merged_and_errors_are_told_by_calendar(api, google):
     series = google.put(shared, WEEKLY)
     google.delete(shared, f"{series}_{SECOND}")
     google.put(shared, AT | {"attendees": [{"email": "x", "self": True, "responseStatus": "declined"}]})
+    lone = {"start": {"dateTime": "2026-12-05T09:00:00Z"}, "end": {"dateTime": "2026-12-05T10:00:00Z"}}
+    google.put(shared, lone | {"recurringEventId": "elsewhere", "originalStartTime": lone["start"]})
     google.busy_errors["primary"] = "internalError"
     told = api("freebusy.query", body=question(shared, "primary", "gone"))["calendars"]
-    assert told[shared]["busy"] == [{"start": "2026-11-24T09:00:00Z", "end": "2026-11-24T11:30:00Z"}]
+    assert told[shared]["busy"] == [
+        {"start": "2026-11-24T09:00:00Z", "end": "2026-11-24T11:30:00Z"},
+        {"start": "2026-12-05T09:00:00Z", "end": "2026-12-05T10:00:00Z"},
+    ]
     assert [told[one]["errors"][0]["reason"] for one in ("primary", "gone")] == ["internalError", "notFound"]
 
 

@@ -185,3 +185,17 @@ def test_a_change_of_reminders_alone_moves_the_etag_and_not_the_time_of_the_last
     new = patch(event, {"reminders": {"useDefault": False}})
     assert (new["etag"] != event["etag"], new["updated"]) == (True, event["updated"])
     assert len(api("events.list", calendarId=work, syncToken=token)["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"attendees": [{"displayName": "Bob"}]},
+        {"attendees": [{"email": "nobody"}]},
+        {"reminders": {"overrides": [{"method": "popup", "minutes": n} for n in range(6)]}},
+        {"eventType": "outOfOffice"},
+        {"eventType": "fromGmail"},
+    ],
+)
+def test_what_no_event_may_have_is_refused(api, work, more):
+    assert api.refused("events.insert", calendarId=work, body={**AT, **more}) == (400, "invalid")

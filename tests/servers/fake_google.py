@@ -19,6 +19,7 @@ import itertools
 import json
 import random
 import threading
+import traceback
 from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -32,6 +33,7 @@ from fake_google_methods import Call, check_scopes, play
 from fake_google_oauth import OAuth, OAuthRefusal, Token
 from fake_google_push import Channels
 from fake_google_schema import BASE, Json, Method, Refusal, check_body, find_method, read_parameters, reduced, selection
+from fake_google_times import check_zone
 from fake_google_writes import Writes
 
 _SIGN_IN = ("/o/oauth2/v2/auth", "/token", "/revoke")
@@ -66,6 +68,7 @@ class FakeGoogle:
             self.oauth, self.lists, self.writes, self.faults = OAuth(), Lists(), Writes(), Faults()
             self.accounts: dict[str, Account] = {}
             self.requests: list[Seen] = []
+            self.crashes: list[str] = []  # where this server itself failed
             self.busy_errors: dict[str, str] = {}  # calendar id → reason inside the answer of freeBusy.query
             self.list_page_size: int | None = None  # of the calendar list
             self._revisions = itertools.count(1)
@@ -201,6 +204,9 @@ class FakeGoogle:
             answer = self._answered(seen, body)
         except Refusal as refused:
             answer = in_json(refused.status, refused.body(), refused.headers)
+        except Exception:  # noqa: BLE001 - a fault of this server must be seen by the test
+            self.crashes.append(traceback.format_exc())
+            answer = in_json(500, Refusal(500, "backendError", self.crashes[-1]).body())
         seen.status = answer.status
         return answer
 
@@ -220,6 +226,7 @@ class FakeGoogle:
         asked = read_parameters(method, named, seen.query)
         account = self.person(token.permission.user)
         check_scopes(method, token, account, asked)
+        check_zone(asked.get("timeZone", "UTC"))
         chosen = selection(asked["fields"], method.response) if "fields" in asked and method.response else None
         if method.request:
             check_body(method, seen.body)

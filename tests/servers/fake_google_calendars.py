@@ -97,6 +97,11 @@ class Calendar:
         late = itertools.takewhile(lambda one: self.items[one].revision > revision, reversed(self.changed))
         return [self.items[one] for one in late]
 
+    @property
+    def last(self) -> int:
+        """The revision of the last change."""
+        return self.items[next(reversed(self.changed))].revision if self.changed else self.born
+
     def allows(self, role: str) -> bool:
         return RANKS.index(self.role) >= RANKS.index(role)
 

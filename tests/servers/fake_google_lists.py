@@ -118,7 +118,7 @@ def _live(calendar: Calendar, entries: Sequence[str | Item]) -> list[Item]:
 
 
 def _head(calendar: Calendar, tz: str) -> Json:
-    told = {"kind": "calendar#events", "etag": '"p32"', "summary": calendar.name, "timeZone": tz}
+    told = {"kind": "calendar#events", "etag": f'"p{calendar.last}"', "summary": calendar.name, "timeZone": tz}
     return told | {"updated": "2026-11-22T12:00:00.000Z", "accessRole": calendar.role, "defaultReminders": []}
 
 

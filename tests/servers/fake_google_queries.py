@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from fake_google_calendars import RANKS, Account, Calendar, Item
 from fake_google_lists import instances_of
 from fake_google_schema import Json, Refusal, invalid
-from fake_google_times import Span, parsed, span, written
+from fake_google_times import Span, check_zone, parsed, span, written
 
 _LONGEST = timedelta(days=90)
 _MOST_CALENDARS = 50
@@ -81,6 +81,7 @@ def free_busy(account: Account, body: Json, errors: dict[str, str]) -> Json:
         message = "The number of calendars requested is too large for a single query."
         raise Refusal(400, "tooManyCalendarsRequested", message, "items", domain="calendar")
     tz = body.get("timeZone") or "UTC"
+    check_zone(tz)
     told = {"kind": "calendar#freeBusy", "timeMin": written(window[0]), "timeMax": written(window[1])}
     return told | {"calendars": {one: _told(account, one, window, errors, tz) for one in items}}
 
@@ -110,7 +111,7 @@ def _told(account: Account, calendar_id: str, window: Span, errors: dict[str, st
 
 def _busy(calendar: Calendar, window: Span) -> Iterator[Span]:
     for item in list(calendar.items.values()):
-        if item.is_exception or item.deleted:
+        if item.deleted or item.body.get("recurringEventId") in calendar.items:
             continue
         with contextlib.suppress(ValueError, LookupError):  # what can't be read
             yield from _spans(calendar, item, window)

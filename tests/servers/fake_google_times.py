@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rruleset, rrulestr
-from fake_google_schema import Json
+from fake_google_schema import Json, invalid
 
 MOST_INSTANCES = 750  # of one series in one answer
 Span = tuple[datetime, datetime]
@@ -32,6 +32,21 @@ def instant(moment: Json, tz: str) -> datetime:
 def parsed(text: str) -> datetime:
     """An instant as a parameter has it; fractions of seconds are ignored."""
     return datetime.fromisoformat(text).astimezone(UTC).replace(microsecond=0)
+
+
+def is_zone(name: str) -> bool:
+    """Whether this is the name of a zone."""
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        return False
+    return True
+
+
+def check_zone(name: str) -> None:
+    """Refuse what is no zone. Raises Refusal 400."""
+    if not is_zone(name):
+        raise invalid("Invalid time zone.", "timeZone")
 
 
 def span(body: Json, tz: str) -> Span:

@@ -3,9 +3,9 @@
 Documented (API reference, Events: insert, patch, update, delete, move): the rules of ids; that only one of id and
 iCalUID is given; `start.timeZone` of a recurring event; that PATCH overwrites lists whole; that conference data is
 ignored without `conferenceDataVersion=1`, is made asynchronously, and not again for the same `requestId`;
-`sendUpdates`; that only default events can be moved. Documented (guides): `If-Match` with 412 ("Get specific versions
-of resources"); a key of an extended property over 44 characters is dropped, a value over 1,024 cut ("Extended
-properties").
+`sendUpdates`; that only default events can be moved; at most 5 reminders; guests have addresses.
+Documented (guides): `If-Match` with 412 ("Get specific versions of resources"); a key of an extended property over 44
+characters is dropped, a value over 1,024 cut ("Extended properties").
 Reported: 409 `duplicate` for the id of a deleted event too; 410 `deleted` for a second DELETE; that both `date` and
 `dateTime` are refused; "Invalid conference type value."; that the sequence rises with the time of an event and can't
 be lowered; when a conference succeeds. Stricter than Google: a change of what is immutable is refused, not ignored.
@@ -17,11 +17,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from fake_google_calendars import Account, Calendar, Item, merged
 from fake_google_schema import Json, Refusal, invalid
-from fake_google_times import instant, starts
+from fake_google_times import instant, is_zone, starts
 
 _READ_ONLY = ("kind", "etag", "htmlLink", "created", "updated", "creator", "organizer", "hangoutLink", "locked")
 _IMMUTABLE = ("id", "iCalUID", "recurringEventId", "originalStartTime", "eventType")
@@ -51,7 +50,7 @@ class Writes:
         new = account.filled(calendar, _cleaned(body) | _kept_at_insert(body))
         _check_times(new)
         self._confer(calendar, {}, new, body, asked)
-        _know_oneself(account, new)
+        _greet(account, new)
         self._mail("invitation", new, asked, "insert")
         return account.store(calendar, new)
 
@@ -72,7 +71,7 @@ class Writes:
         new = account.patched(item.body, wanted)
         _check_times(new)
         self._confer(calendar, item.body, new, body, asked)
-        _know_oneself(account, new)
+        _greet(account, new)
         self._mail("update", new, asked, "patch")
         return account.store(calendar, new)
 
@@ -195,8 +194,13 @@ def _limited(own: Json | None) -> Json | None:
     return {name: value and value[:1_024] for name, value in own.items() if len(name) <= 44}
 
 
-def _know_oneself(account: Account, body: Json) -> None:
+def _greet(account: Account, body: Json) -> None:
+    """Know oneself among the guests, and refuse those who can't be written to."""
+    if len(body.get("reminders", {}).get("overrides") or ()) > 5:
+        raise invalid("Too many override reminders.", "reminders.overrides")
     for one in body.get("attendees", ()):
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", one.get("email") or ""):
+            raise invalid("Invalid attendee email.", "attendees")
         one.setdefault("responseStatus", "needsAction")
         if one.get("email") == account.email:
             one["self"] = True
@@ -228,18 +232,10 @@ def _check_moment(name: str, moment: Json, *, repeats: bool) -> None:
     if ("date" in moment) == ("dateTime" in moment):
         raise invalid(f"Invalid {name} time.", name)
     zone = moment.get("timeZone")
-    if zone is not None and not _is_zone(zone):
+    if zone is not None and not is_zone(zone):
         raise invalid("Invalid time zone definition for start time.", name)
     if "dateTime" in moment and zone is None and (repeats or not re.search(r"(Z|[+-]\d\d:\d\d)$", moment["dateTime"])):
         raise invalid(f"Missing time zone definition for {name} time.", name, reason="required")
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        return False
-    return True
 
 
 def _check_rules(body: Json) -> None:
