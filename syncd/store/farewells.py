@@ -62,6 +62,8 @@ def _taken_channels(session: Session, account: Account) -> list[tuple[str, str, 
     """The channels that may be open, which are this farewell's from now on: nobody else renews or closes them."""
     of_it = Channel.calendar_id.in_(select(Calendar.id).where(Calendar.account_id == account.id))
     rows = session.scalars(select(Channel).where(of_it).order_by(Channel.id)).all()
+    for calendar in account.calendars:
+        calendar.live_until_at = calendar.next_watch_at = None
     found = [(c.id, c.resource_id, c.expires_at.isoformat()) for c in rows if c.resource_id and c.expires_at]
     session.execute(delete(Channel).where(of_it))
     return found

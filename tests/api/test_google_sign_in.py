@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from fake_google import FakeGoogle
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -29,20 +28,12 @@ ACCOUNTS = "/v1/freelancers/grace/accounts"
 BACK = "https://book.example/oauth/google/callback"
 
 
-@pytest.fixture(scope="module")
-def google_server():
-    server = FakeGoogle()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def google(google_server):
+def google(google):
     """A fake Google where Ada has a calendar called Work besides her own."""
-    google_server.reset()
-    google_server.oauth.redirects.add(BACK)
-    google_server.make_calendar("Work")
-    return google_server
+    google.oauth.redirects.add(BACK)
+    google.make_calendar("Work")
+    return google
 
 
 class Web:

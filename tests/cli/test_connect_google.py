@@ -14,7 +14,6 @@ from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from fake_google import FakeGoogle
 from sqlalchemy import select
 
 from providers.google.oauth import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
@@ -41,24 +40,16 @@ CONNECT = ("connect", "google", "ada")
 BROWSER = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=60).read()"
 
 
-@pytest.fixture(scope="module")
-def google_server():
-    server = FakeGoogle()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def google(google_server, shell, tmp_path):
+def google(google, shell, tmp_path):
     """A fake Google that is configured, where Ada has calendars, and a browser in which she consents."""
-    google_server.reset()
-    google_server.make_calendar("Work")
-    shell.configure(GOOGLE.format(**google_server.endpoints))
+    google.make_calendar("Work")
+    shell.configure(GOOGLE.format(**google.endpoints))
     script = tmp_path / "browser.py"
     script.write_text(BROWSER, encoding="utf-8")
-    shell.environment["GOOGLE_CLIENT_SECRET"] = google_server.endpoints["client_secret"]
+    shell.environment["GOOGLE_CLIENT_SECRET"] = google.endpoints["client_secret"]
     shell.environment["BROWSER"] = f"{sys.executable} -S {script} %s"
-    return google_server
+    return google
 
 
 @pytest.fixture
@@ -385,12 +376,15 @@ def test_doctor_warns_of_permissions_that_end_after_seven_days(shell, google):
 
 
 def test_doctor_says_what_is_wrong_with_the_client_of_google(shell, google):
-    assert shell(*CONNECT).code == 0
     shell.environment["GOOGLE_CLIENT_SECRET"] = "two words"
     usual = GOOGLE.format(**google.endpoints).splitlines()[:4]
     shell.configure("\n".join(usual).replace(".apps.googleusercontent.com", ""))
     told = {(one["state"], one["what"].partition(":")[0]) for one in shell("doctor", "--json").json["findings"]}
     assert ("mend", "google.client_id is none of Google's") in told
     assert ("mend", "GOOGLE_CLIENT_SECRET holds no client secret") in told
+
+
+def test_doctor_misses_the_client_of_a_google_account(shell, google):
+    assert shell(*CONNECT).code == 0
     shell.configure()
     assert "isn't in the configuration" in shell("doctor").out
