@@ -74,6 +74,10 @@ def connect_google(config_path: Path, wish: GoogleWish, *, as_json: bool) -> int
         visit = _Visit(installation, wish, known, asker, door, reception)
         steps, found = _connect(visit, as_json=as_json)
     connecting.tell(_as_wish(wish), found, steps, as_json=as_json)
+    for missing in found.choice.missing:
+        complain(
+            f"There is no calendar {missing!r}, as was chosen: what it would block is unknown, so slots stay closed."
+        )
     return 0 if all(step.passed for step in steps) else 1
 
 
