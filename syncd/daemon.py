@@ -32,12 +32,12 @@ from syncd.locks import ProcessLocks
 from syncd.management.freelancers import disconnect_removed
 from syncd.notify import Notifier
 from syncd.services import Services, apply_declared, say_farewells
-from syncd.store import keys, leases, sign_ins
+from syncd.store import channels, keys, leases, sign_ins
 from syncd.store.access import reach_of
 from syncd.store.engine import Changes
 from syncd.sync.pull import PullSettings
 from syncd.sync.staleness import Freshness
-from syncd.sync.watches import hooks_of
+from syncd.sync.watches import hooks_of, mark_of
 
 log = structlog.get_logger("syncd")
 
@@ -52,7 +52,7 @@ def open_workshop(services: Services, locks: ProcessLocks, stopping: Callable[[]
         timedelta(seconds=daemon.keep_busy_for),
         timedelta(seconds=daemon.reconcile_every),
         reach_of(services.config),
-        hooks_of(daemon.public_url),
+        hooks_of(daemon.public_url) if locks.daemon_runs() else "",  # else nobody listens there
     )
     return Workshop(services.store, services.vault, locks, settings, services.open_provider, services.clock, stopping)
 
@@ -182,6 +182,7 @@ def run_daemon(services: Services, locks: ProcessLocks, config_path: Path) -> No
     """`syncd run`: until SIGTERM or SIGINT. Raises StoreError if another daemon has the database."""
     locks.become_daemon()
     apply_declared(services)
+    _mistrust_silence(services)
     server = services.config.server
     with closing(listen(server.host, server.port)) as listener:
         daemon = Daemon(services, locks, listener, config_path)
@@ -193,6 +194,12 @@ def run_daemon(services: Services, locks: ProcessLocks, config_path: Path) -> No
         # A thread that waits for a server's answer can't be told to give up. Nothing is lost with it: what it was
         # about to do is recorded, and its lease ends with the process.
         os._exit(0)
+
+
+def _mistrust_silence(services: Services) -> None:
+    """Nothing that was told was heard while no daemon ran."""
+    with services.store.write() as session:
+        channels.nobody_listened(session, services.clock())
 
 
 def handle_signals(daemon: Daemon) -> None:
@@ -250,12 +257,15 @@ def run_once(services: Services, locks: ProcessLocks) -> WorkReport:
     """`syncd run --once`: all that is due now, once; what failed the last time is tried, whatever its back-off."""
     sweep(services)
     now = services.clock()
+    shop = open_workshop(services, locks)
+    if not locks.daemon_runs():
+        _mistrust_silence(services)
     with services.store.read() as session:
-        due = leases.due_accounts(session, now, insist=True)
+        due = leases.due_accounts(session, now, insist=True, mark=mark_of(shop.settings.hooks))
         last = leases.last_pull_at(session)
     if last is not None and now - last > timedelta(seconds=services.config.daemon.stale_after):
         log.warning("passes are further apart than stale_after: in between no slots are offered", last_pull=str(last))
-    report = work_through(open_workshop(services, locks), due, Order(insist=True))
+    report = work_through(shop, due, Order(insist=True))
     say_farewells(services)
     failed = {name for name, _ in report.failures}
     with services.store.read() as session:

@@ -34,7 +34,7 @@ LINK_TOKEN_PREFIX = "blt_"  # noqa: S105
 FEED_TOKEN_PREFIX = "bft_"  # noqa: S105
 API_KEY_PREFIX = "syncd_"
 
-Use = Literal["booking token", "link token", "bookings feed token", "network address"]
+Use = Literal["booking token", "link token", "bookings feed token", "push channel", "network address"]
 _USES: tuple[Use, ...] = get_args(Use)
 _LINK_TOKEN = re.compile(rf"{LINK_TOKEN_PREFIX}(.{{1,64}})_(.{{43}})")  # a MAC of 256 bits has 43 characters
 
@@ -101,6 +101,14 @@ class Vault:
         """Whether a token opens this freelancer's feed of bookings, made with any of the keys; in constant time."""
         mac = token.removeprefix(FEED_TOKEN_PREFIX)
         return token != mac and self._is_mac(mac, "bookings feed token", f"{freelancer_id}.{generation}")
+
+    def channel_token(self, channel_id: str) -> str:
+        """What a provider shows when it tells of changes by a channel; the same again for the same channel."""
+        return next(self._macs("push channel", channel_id))
+
+    def is_channel_token(self, token: str, channel_id: str) -> bool:
+        """Whether a token is this channel's, made with any of the keys; in constant time, whatever is wrong with it."""
+        return self._is_mac(token, "push channel", channel_id)
 
     def address_mark(self, address: str) -> str:
         """What is stored of a network address: enough to know it again, too little to find it out."""

@@ -58,12 +58,17 @@ LEAF_BY_REASON: Mapping[str, type[ProviderError]] = {
     **dict.fromkeys(("authError", "required", "expired", "insufficientPermissions"), GrantRevoked),
     **dict.fromkeys(("forbidden", "forbiddenForNonOrganizer", "requiredAccessLevel", "domainPolicy"), PermissionDenied),
     **dict.fromkeys(("notFound", "deleted", "groupNotFound"), NotFound),
-    **dict.fromkeys(("duplicate",), AlreadyExists),
+    **dict.fromkeys(("duplicate", "channelIdNotUnique", "push.channelIdNotUnique"), AlreadyExists),
     **dict.fromkeys(("conditionNotMet", "conflict", "aborted"), ETagMismatch),
     **dict.fromkeys(("fullSyncRequired", "updatedMinTooLongAgo"), SyncTokenInvalid),
     **dict.fromkeys(
         ("timeRangeTooLong", "timeRangeEmpty", "groupTooBig", "tooManyCalendarsRequested", "pushNotSupported"),
         Unsupported,
+    ),
+    # a calendar that can't be watched, or an address Google sends nothing to: told with 400 and 401, and no fault of
+    # the person's permission
+    **dict.fromkeys(
+        ("pushNotSupportedForRequestedResource", "push.webhookUrlUnauthorized", "push.webhookUrlNotHttps"), Unsupported
     ),
 }
 """What a reason means, whatever the status: 403 is a limit as often as a refusal."""
@@ -216,7 +221,8 @@ def reasons(content: bytes) -> list[str]:
     except (ValueError, LookupError, TypeError, AttributeError):
         return []
     names = {"ACCESS_TOKEN_SCOPE_INSUFFICIENT": "insufficientPermissions", "SERVICE_DISABLED": "accessNotConfigured"}
-    return [names.get(one, one) for one in dict.fromkeys(found) if isinstance(one, str) and one.isidentifier()]
+    words = [one for one in dict.fromkeys(found) if isinstance(one, str) and one.replace(".", "").isidentifier()]
+    return [names.get(one, one) for one in words]
 
 
 def _of_auth(error: auth.GoogleAuthError, url: str) -> ProviderError:

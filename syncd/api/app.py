@@ -24,6 +24,7 @@ from syncd.api import (
     bookings,
     calendars,
     holds,
+    hooks,
     ics,
     links,
     oauth,
@@ -94,6 +95,7 @@ def _add_routes(app: FastAPI) -> None:
     for router in (*MANAGEMENT, *(noun.router for noun in _NOUNS)):  # MANAGEMENT before what takes any handle
         app.include_router(router, responses=_LIMITED)
     app.include_router(oauth.router)
+    app.include_router(hooks.router)
     app.add_api_route("/healthz", healthz, operation_id="healthz", tags=["operations"], response_model=Health)
     app.add_api_route("/readyz", readyz, operation_id="readyz", tags=["operations"], responses=_READY)
 

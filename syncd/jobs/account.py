@@ -6,6 +6,7 @@ Decides what a failure means for the account, its calendars and what they are ow
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,13 +24,14 @@ from syncd.locks import ProcessLocks
 from syncd.outbox.deliver import Delivery, deliver
 from syncd.retry import plan_retry
 from syncd.secrets import Vault
-from syncd.store import leases, outbox, probes, pulls
+from syncd.store import channels, leases, outbox, probes, pulls
 from syncd.store.access import connection_of
 from syncd.store.engine import Store
 from syncd.store.leases import LeaseLost
 from syncd.store.models import Account, BookingEvent, Calendar, OutboxItem
 from syncd.sync.listing import list_account
 from syncd.sync.pull import Pull, PullReport, PullSettings, extend_calendar, pull_calendar
+from syncd.sync.watches import Watching, look_after
 
 log = structlog.get_logger("syncd.jobs")
 
@@ -143,6 +145,7 @@ def _work(job: _Job, *, may_ask: bool) -> None:
                     return
                 _deliver_writes(job)  # what was booked meanwhile need not wait for the next calendar
                 _pull(job, calendar_id, due[number:])
+            _look_after_channels(job)
     except ProviderError:
         return  # noted; everything else at this account waits as well
 
@@ -170,6 +173,8 @@ def _note_account_fault(session: Session, account: Account, error: ProviderError
         told = "the account must be reconnected" if state == "needs_reconnect" else "the account fails"
         log.warning(told, account=account.name, account_id=account.id, reason=str(error))
         pulls.bump_availability(session, account.freelancer_id)
+        if state == "needs_reconnect":
+            channels.distrust(session, account.id)
     account.state, account.problem = state, str(error)
     account.blocked_until_at = retry.due_at(now)
     account.told_to_wait = isinstance(error, RateLimited) or error.retry_after is not None
@@ -315,6 +320,23 @@ def _note_pull_fault(job: _Job, calendar_id: str, error: ProviderError) -> None:
             if account.state == "ok":
                 log.warning("a calendar fails", calendar=calendar_id, account=account.name, reason=str(error))
             account.state, account.problem = "failing", f"{calendar.name}: {error}"
+
+
+def _look_after_channels(job: _Job) -> None:
+    shop = job.shop
+    if not shop.stopping():
+        watching = Watching(
+            shop.store,
+            shop.vault,
+            job.provider,
+            job.account_id,
+            job.owner,
+            shop.settings.hooks,
+            shop.clock,
+            new_id=lambda: uuid.uuid4().hex,
+            jitter=random.random,
+        )
+        look_after(watching)
 
 
 def _extend(job: _Job) -> None:

@@ -12,6 +12,7 @@ import structlog
 from syncd.jobs.account import WorkReport, Workshop, work_account
 from syncd.jobs.due import DUE, Order
 from syncd.store import leases
+from syncd.sync.watches import mark_of
 
 log = structlog.get_logger("syncd.jobs")
 
@@ -34,7 +35,7 @@ class Runner:
     def submit_due(self) -> None:
         """Start work on every account that has some; what is due and isn't started is found again by the next call."""
         with self._shop.store.read() as session:
-            due = leases.due_accounts(session, self._shop.clock())
+            due = leases.due_accounts(session, self._shop.clock(), mark=mark_of(self._shop.settings.hooks))
         for account_id in due:
             self.submit(account_id, partial(work_account, self._shop, account_id))
 

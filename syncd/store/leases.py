@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from syncd.store import channels
 from syncd.store.models import Account, BookingEvent, Calendar, Freelancer, OutboxItem
 
 LEASE = timedelta(minutes=5)
@@ -23,8 +24,8 @@ class LeaseLost(Exception):
 _PULLED = or_(Calendar.blocks, Calendar.target, Calendar.named)
 
 
-def _questions(now: datetime) -> list[Select[str]]:
-    """Ids of accounts with something to ask or tell the server, most urgent first: writes, the list, pulls."""
+def _questions(now: datetime, mark: str) -> list[Select[str]]:
+    """Ids of accounts with something to ask or tell the server, most urgent first: writes, the list, pulls, watches."""
     writes = (
         select(Calendar.account_id)
         .join(BookingEvent, BookingEvent.calendar_id == Calendar.id)
@@ -33,13 +34,13 @@ def _questions(now: datetime) -> list[Select[str]]:
     )
     lists = select(Account.id).where(or_(Account.next_list_at.is_(None), Account.next_list_at <= now))
     pulls = select(Calendar.account_id).where(_PULLED, Calendar.next_pull_at <= now)
-    return [writes, lists, pulls]
+    return [writes, lists, pulls, channels.due(now, mark)]
 
 
-def due_accounts(session: Session, now: datetime, *, insist: bool = False) -> list[str]:
+def due_accounts(session: Session, now: datetime, *, insist: bool = False, mark: str = "") -> list[str]:
     """Accounts with work that may be done now: those that owe a write first, those with days to expand last.
 
-    `insist` doesn't wait for the back-off of failing accounts to end.
+    `insist` doesn't wait for the back-off of failing accounts to end; `mark` tells the channels that still reach us.
     """
     pullable = select(Account.id).where(Account.active, Account.provider.in_(PULLABLE))
     askable = pullable.where(Account.state != "needs_reconnect")
@@ -51,7 +52,7 @@ def due_accounts(session: Session, now: datetime, *, insist: bool = False) -> li
     found: dict[str, None] = {}
     if insist:
         found |= dict.fromkeys(session.scalars(askable.where(Account.state == "failing")))
-    for kind in _questions(now):
+    for kind in _questions(now, mark):
         found |= dict.fromkeys(session.scalars(askable.where(Account.id.in_(kind))))
     found |= dict.fromkeys(session.scalars(pullable.where(Account.id.in_(unexpanded))))
     return list(found)
@@ -84,6 +85,11 @@ def claim(
         return None
     account.lease_owner, account.lease_until = owner, now + LEASE
     return account
+
+
+def is_worked_on(account: Account, now: datetime) -> bool:
+    """Whether a worker seems to have the account: one that was killed seems to for a few minutes more."""
+    return _held(account, now)
 
 
 def _held(account: Account, now: datetime) -> bool:

@@ -25,7 +25,17 @@ from syncd.store.models import Account, Calendar
 from syncd.store.pulls import EventRow
 from syncd.sync.drift import record_drift
 from syncd.sync.plan import Brake, HoldBack, plan_brake
-from syncd.sync.rows import Target, known_of, later_rows, plan_of, rows_of, target_of
+from syncd.sync.rows import (
+    Target,
+    known_of,
+    later_rows,
+    plan_of,
+    rows_of,
+    rows_of_masters,
+    rows_of_page,
+    target_of,
+)
+from syncd.sync.watches import Pace, note_pull
 
 KEPT_PAST = timedelta(days=8)
 _UNREAD_AGAIN = timedelta(minutes=10)
@@ -212,16 +222,14 @@ def _full(pull: Pull, target: Target, started_at: datetime, pages: Iterator[Chan
         notable += [row for row in rows if row.booking_id or not row.etag]
         token = page.sync_token
         pull.progress(len(listed), page.total)
+    _expand_masters(pull, target, new)
     return _swap(pull, target, started_at, new, listed, notable, token)
 
 
 def _store_page(pull: Pull, target: Target, generation: int, page: ChangePage, listed: set[str]) -> list[EventRow]:
-    """Write one page into the generation that grows; what a later page takes back of what was `listed` goes.
-
-    Overrides may come on other pages than their master, which is written again with those that come after it.
-    """
+    """Write one page into the generation that grows; what a later page takes back of what was `listed` goes."""
     plan = plan_of(pull.store, target, dict.fromkeys(listed.intersection(page.removed), ""), [page], generation)
-    rows = rows_of(pull.store, target, plan, generation)
+    rows = rows_of_page(pull.store, target, plan)
     with pull.store.write() as session:
         _hold(pull, session, target)
         pulls.put_events(session, target.calendar_id, generation, rows)
@@ -229,6 +237,17 @@ def _store_page(pull: Pull, target: Target, generation: int, page: ChangePage, l
     listed |= {row.remote_id for row in rows}
     listed -= plan.removals
     return rows
+
+
+def _expand_masters(pull: Pull, target: Target, generation: int) -> None:
+    """Once all pages are there, say where masters block; by portions, as a calendar may have any number of them."""
+    with pull.store.read() as session:
+        portions = pulls.masters(session, target.calendar_id, generation)
+    for portion in portions:
+        rows = rows_of_masters(pull.store, target, generation, portion)
+        with pull.store.write() as session:
+            _hold(pull, session, target)
+            pulls.put_events(session, target.calendar_id, generation, rows)
 
 
 def _swap(
@@ -304,11 +323,9 @@ def _succeed(pull: Pull, session: Session, calendar: Calendar, target: Target, s
     account = session.get_one(Account, target.account_id)
     calendar.synced_at, calendar.corrections = started_at, 0
     calendar.held_back_at = calendar.held_back = None
-    if calendar.notified_at is not None and calendar.notified_at <= started_at:
-        calendar.notified_at = None
     calendar.problem, calendar.attempts = None, 0
-    if calendar.next_pull_at == target.due_at:  # else another pull was asked for while this one ran
-        calendar.next_pull_at = started_at + target.sync_every * (0.9 + 0.2 * pull.jitter)
+    pace = Pace(target.sync_every, pull.settings.reconcile_every, pull.jitter)
+    note_pull(session, calendar, started_at, target.due_at, pace)
     leases.note_success(account)
 
 
