@@ -25,7 +25,7 @@ from syncd.errors import ApiError, invalid
 from syncd.ids import new_id
 from syncd.log import scrub
 from syncd.secrets import Vault
-from syncd.store import bookings, farewells, probes, pulls
+from syncd.store import bookings, channels, farewells, probes, pulls
 from syncd.store.access import SIGNED_IN, Access, reach_of, renew_access
 from syncd.store.models import Account, Freelancer
 from syncd.store.settings import read_again, reading_of
@@ -233,6 +233,8 @@ def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) 
         freelancer.accounts.append(account)
     elif account.provider != wanted.provider:
         _part(storing, account)
+    elif wanted.provider in SIGNED_IN:
+        channels.distrust(session, account.id)
     before = reading_of(account)
     if not known.is_declared:
         check_one_target(freelancer, wanted.name, wanted.target)
