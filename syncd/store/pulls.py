@@ -194,6 +194,17 @@ def rows_of_series(session: Session, calendar_id: str, generation: int, series_i
     return [_without_spans(row) for rows in found for row in rows]
 
 
+def masters(session: Session, calendar_id: str, generation: int) -> list[Sequence[str]]:
+    """Remote ids of all masters of a generation, in portions."""
+    leading = select(Event.remote_id).where(
+        Event.calendar_id == calendar_id,
+        Event.generation == generation,
+        Event.series_id != "",
+        Event.series_id == Event.remote_id,
+    )
+    return list(_chunks(session.scalars(leading)))
+
+
 def put_back(session: Session, calendar_id: str, generation: int, gone: Set[str]) -> set[str]:
     """Which of these are overrides whose master stays: without them it blocks where they stood."""
     rows = select(Event.remote_id, Event.series_id).where(
@@ -237,7 +248,7 @@ def skeletons(session: Session, calendar_id: str, generation: int) -> list[Event
 
 
 _SKELETON = (
-    *(Event.id, Event.remote_id, Event.uid, Event.series_id),
+    *(Event.id, Event.remote_id, Event.uid, Event.etag, Event.series_id),
     *(Event.skeleton, Event.understood, Event.quarantined),
 )
 
@@ -250,7 +261,7 @@ def _without_spans(row: Row[Any]) -> EventRow:
     return EventRow(
         row.remote_id,
         row.uid,
-        "",
+        row.etag,
         row.skeleton,
         (),
         tuple(row.quarantined),

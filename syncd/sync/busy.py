@@ -26,7 +26,6 @@ from providers.recurrence import MAX_INSTANCES, instances
 
 Span = tuple[int, int]
 _FEW = 2_000
-_MANY = 300_000
 
 
 class AccountChoices(Protocol):
@@ -79,7 +78,7 @@ class Room:
     Without it a few lines of text, each within the bounds of one series, would fill the memory.
     """
 
-    left: int = _MANY
+    left: int = 300_000
 
     @property
     def for_one(self) -> int:
@@ -89,10 +88,6 @@ class Room:
     def take(self, spans: int) -> None:
         """Note what a series took."""
         self.left -= spans if spans > _FEW else 0
-
-    def give_back(self, spans: int) -> None:
-        """Note that what a series took is taken anew."""
-        self.left = min(_MANY, self.left + (spans if spans > _FEW else 0))
 
 
 def expand(skeleton: str, window: Window, tz: str, choices: Choices, room: Room) -> tuple[Span, ...]:

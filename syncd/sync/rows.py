@@ -97,40 +97,57 @@ def plan_of(
     plan = plan_pull(known, pages)
     if not plan.gone:
         return plan
+    there = target.generation if generation is None else generation
     with store.read() as session:
-        members = pulls.rows_of_series(session, target.calendar_id, _or_serving(generation, target), plan.gone)
+        members = pulls.rows_of_series(session, target.calendar_id, there, plan.gone)
     return with_series(plan, (row.remote_id for row in members))
 
 
-def rows_of(store: Store, target: Target, plan: PullPlan, generation: int | None = None) -> list[EventRow]:
+def rows_of(store: Store, target: Target, plan: PullPlan) -> list[EventRow]:
     """Rows for what changed and for what can't be understood, which keeps its last known busy time (semantics 14).
 
-    A master blocks where no override stands, so those of all series that the plan touches are among them. The rest of a
-    series is in a `generation` that grows, or in the one that serves.
+    A master blocks where no override stands, so those of all series that the plan touches are among them.
     """
-    generation = _or_serving(generation, target)
-    rest = _rest_of_series(store, target, plan, generation)
-    heads = [event for event in plan.upserts if event.series_id == event.remote_id]
-    others = [event for event in plan.upserts if event.series_id != event.remote_id]
-    rows = _changed_rows(store, target, plan, others, {})
+    rest = _rest_of_series(store, target, plan)
+    rows = _changed_rows(store, target, plan, [event for event in plan.upserts if not _leads(event)], {})
     hidden = _hidden([*rest, *rows])
-    rows += _changed_rows(store, target, plan, heads, hidden)
-    rows += _unlisted_masters(store, target, rest, hidden, generation)
+    rows += _changed_rows(store, target, plan, filter(_leads, plan.upserts), hidden)
+    rows += _masters_again(store, target, [row for row in rest if row.leads], hidden, target.generation)
     rows += _unread_rows(store, target, plan, hidden)
-    return _with_bookings(store, target, rows) + _judged_anew(store, target, plan, generation)
+    return _with_bookings(store, target, rows) + _judged_anew(store, target, plan)
 
 
-def _or_serving(generation: int | None, target: Target) -> int:
-    return target.generation if generation is None else generation
+def rows_of_page(store: Store, target: Target, plan: PullPlan) -> list[EventRow]:
+    """The same for one page of all there is: masters wait without spans, as any other page may bring overrides."""
+    waits = {event.remote_id for event in plan.upserts if _leads(event)} - plan.quarantine.keys()
+    rows = [_understood(event) for event in plan.upserts if event.remote_id in waits]
+    rows += _changed_rows(store, target, plan, [event for event in plan.upserts if event.remote_id not in waits], {})
+    rows += _unread_rows(store, target, plan, {})
+    return _with_bookings(store, target, rows)
 
 
-def _rest_of_series(store: Store, target: Target, plan: PullPlan, generation: int) -> list[EventRow]:
+def rows_of_masters(store: Store, target: Target, generation: int, masters: Iterable[str]) -> list[EventRow]:
+    """Rows of masters in a generation that has all pages, expanded where none of their overrides stands."""
+    with store.read() as session:
+        members = pulls.rows_of_series(session, target.calendar_id, generation, masters)
+    hidden, leading = _hidden(members), [row for row in members if row.leads]
+    events = [RemoteEvent(r.remote_id, r.uid, r.etag, r.skeleton, r.series_id) for r in leading if not r.quarantined]
+    rows = _changed_rows(store, target, PullPlan(tuple(events), frozenset()), events, hidden)
+    rows += _masters_again(store, target, [row for row in leading if row.quarantined], hidden, generation)
+    return _with_bookings(store, target, rows)
+
+
+def _leads(event: RemoteEvent) -> bool:
+    return bool(event.series_id) and event.series_id == event.remote_id
+
+
+def _rest_of_series(store: Store, target: Target, plan: PullPlan) -> list[EventRow]:
     """What is stored of the series that a plan touches, and isn't among what it changes."""
     named = plan.named
     with store.read() as session:
-        before = pulls.series_of(session, target.calendar_id, generation, named)
+        before = pulls.series_of(session, target.calendar_id, target.generation, named)
         touched = {*before.values(), *plan.quarantine, *(event.series_id for event in plan.upserts)} - {""}
-        members = pulls.rows_of_series(session, target.calendar_id, generation, touched)
+        members = pulls.rows_of_series(session, target.calendar_id, target.generation, touched)
     return [row for row in members if row.remote_id not in named]
 
 
@@ -143,8 +160,10 @@ def _hidden(rows: Iterable[EventRow]) -> Hidden:
 
 
 def _changed_rows(
-    store: Store, target: Target, plan: PullPlan, events: Sequence[RemoteEvent], hidden: Hidden
+    store: Store, target: Target, plan: PullPlan, events: Iterable[RemoteEvent], hidden: Hidden
 ) -> list[EventRow]:
+    """Rows for events of a plan; what can't be expanded isn't understood."""
+    events = list(events)
     expanded = {e.remote_id: _expanded(target, e.skeleton, hidden.get(e.remote_id, ())) for e in events}
     doubtful = {r for r, (_, problem) in expanded.items() if problem or r in plan.quarantine}
     last = _last_known(store, target, doubtful)
@@ -153,7 +172,7 @@ def _changed_rows(
         (spans, problem), problems = expanded[event.remote_id], plan.quarantine.get(event.remote_id, ())
         known = last.get(event.remote_id)
         if problem:
-            known = replace(known, series_id=event.series_id) if known else _unknown(event)
+            known = replace(known or replace(_understood(event), skeleton=""), series_id=event.series_id)
             rows.append(_unread_row(target, (*problems, as_unreadable(event, problem)), known, hidden))
         else:
             rows.append(_read_row(target, event, spans, problems, known, hidden))
@@ -167,15 +186,13 @@ def _unread_rows(store: Store, target: Target, plan: PullPlan, hidden: Hidden) -
     return [_unread_row(target, plan.quarantine[r], last.get(r), hidden) for r in unread]
 
 
-def _unlisted_masters(
-    store: Store, target: Target, rest: Iterable[EventRow], hidden: Hidden, generation: int
+def _masters_again(
+    store: Store, target: Target, masters: Iterable[EventRow], hidden: Hidden, generation: int
 ) -> Iterator[EventRow]:
-    """Masters that are as they were, and whose overrides aren't."""
-    masters = [row.remote_id for row in rest if row.leads]
+    """Masters that are as they were, and block otherwise, as their overrides aren't."""
     with store.read() as session:
-        stored = pulls.load_rows(session, target.calendar_id, generation, masters)
+        stored = pulls.load_rows(session, target.calendar_id, generation, [row.remote_id for row in masters])
     for row in stored:
-        target.room.give_back(len(row.spans))
         again = _expanded_again(target, row, hidden)
         if again.spans != row.spans:
             yield again
@@ -211,16 +228,16 @@ def _read_row(
 ) -> EventRow:
     """What changed; where a part of it isn't understood, what was last understood in full blocks as well."""
     reasons = tuple(map(_reason, problems))
-    row = replace(_unknown(event), skeleton=event.skeleton, spans=spans, quarantined=reasons)
+    row = replace(_understood(event), spans=spans, quarantined=reasons)
     if not problems or last is None:
         return row
     understood = last.understood if last.quarantined else last.skeleton
     return _expanded_again(target, replace(row, understood=understood, spans=(*spans, *last.spans)), hidden)
 
 
-def _unknown(event: RemoteEvent) -> EventRow:
-    """An event of which nothing is understood yet."""
-    return EventRow(event.remote_id, event.uid, event.etag, "", (), series_id=event.series_id)
+def _understood(event: RemoteEvent) -> EventRow:
+    """An event that isn't expanded yet."""
+    return EventRow(event.remote_id, event.uid, event.etag, event.skeleton, (), series_id=event.series_id)
 
 
 def _unread_row(target: Target, items: tuple[Unreadable, ...], last: EventRow | None, hidden: Hidden) -> EventRow:
@@ -281,13 +298,13 @@ def _with_equal_spans(store: Store, target: Target, rows: Sequence[EventRow]) ->
     return [replace(row, booking_id=ours.get(row.spans[0]) if len(row.spans) == 1 else None) for row in rows]
 
 
-def _judged_anew(store: Store, target: Target, plan: PullPlan, generation: int) -> list[EventRow]:
+def _judged_anew(store: Store, target: Target, plan: PullPlan) -> list[EventRow]:
     """Periods without a name that are as they were, and by now are another booking's, or no one's."""
     if not target.shows_no_events:
         return []
     with store.read() as session:
-        there = pulls.known_etags(session, target.calendar_id, generation).keys() - plan.named
-        stored = pulls.load_rows(session, target.calendar_id, generation, there)
+        there = pulls.known_etags(session, target.calendar_id, target.generation).keys() - plan.named
+        stored = pulls.load_rows(session, target.calendar_id, target.generation, there)
     judged = _with_bookings(store, target, stored)
     return [row for row, before in zip(judged, stored, strict=True) if row != before]
 

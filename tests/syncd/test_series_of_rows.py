@@ -34,7 +34,7 @@ class Server:
 
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     rows: dict[str, tuple[int, Item]] = field(default_factory=dict)
-    gone: dict[str, int] = field(default_factory=dict)
+    gone: dict[str, tuple[int, str]] = field(default_factory=dict)
     revision: int = 0
 
     def put(self, item: Item) -> None:
@@ -43,16 +43,20 @@ class Server:
         self.gone.pop(item.remote_id, None)
 
     def remove(self, remote_id: str) -> None:
-        """Remove a row, and of the rows of its series no one tells."""
+        """Remove a row, and those of its series with it."""
         self.revision += 1
-        self.gone[remote_id] = self.revision
-        left = {k: v for k, v in self.rows.items() if k != remote_id and getattr(v[1], "series_id", "") != remote_id}
-        self.rows = left
+        for key in [key for key, (_, item) in self.rows.items() if remote_id in (key, _series_of(item))]:
+            self.gone[key] = self.revision, _series_of(self.rows.pop(key)[1])
+
+    def _gone_since(self, since: int) -> list[str]:
+        """What is gone; that overrides are gone with their master isn't told."""
+        gone = {key: series for key, (revision, series) in self.gone.items() if revision > since}
+        return [key for key, series in gone.items() if series == key or series not in gone]
 
     def pages(self, sync_token: str | None, known: Mapping[str, str] | None) -> Iterator[ChangePage]:
         since = int(sync_token or 0)
         items = [(key, item) for key, (revision, item) in self.rows.items() if revision > since]
-        gone = [key for key, revision in self.gone.items() if revision > since] if sync_token else []
+        gone = self._gone_since(since) if sync_token else []
         if known is not None and sync_token is None:
             items = [(key, item) for key, item in items if known.get(key) != item.etag]
             gone = sorted(known.keys() - self.rows)
@@ -66,6 +70,10 @@ class Server:
         self.chance.shuffle(items)
         cuts = sorted(self.chance.choices(range(len(items) + 1), k=self.chance.randrange(5)))
         return [items[a:b] for a, b in itertools.pairwise([0, *cuts, len(items)])]
+
+
+def _series_of(item: Item) -> str:
+    return item.series_id if isinstance(item, RemoteEvent) else ""
 
 
 def _page(part: Sequence[tuple[str, Item | None]], *, complete: bool, token: str | None) -> ChangePage:
