@@ -238,7 +238,7 @@ def of_token_endpoint(status: int, told: Mapping[str, Any], url: str) -> Provide
     """What an error of the token or the revocation endpoint means (RFC 6749 §5.2)."""
     word = told.get("error")
     code = word if isinstance(word, str) and word.isidentifier() else ""
-    leaf = LEAF_BY_TOKEN_ERROR.get(code) or (Unavailable if status >= 500 or status == 429 else GrantRevoked)
+    leaf = LEAF_BY_TOKEN_ERROR.get(code) or (GrantRevoked if status in (400, 401) else Unavailable)
     said = code or f"HTTP {status}"
     if leaf is GrantRevoked and code not in _ADVICE:
         return GrantRevoked(f"Google no longer accepts the permission ({said}): it was revoked, or ran out")

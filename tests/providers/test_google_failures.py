@@ -145,3 +145,8 @@ def test_a_token_endpoint_that_fails_is_no_revocation():
     assert type(of_token_endpoint(400, {}, ENDPOINT)) is errors.GrantRevoked
     with pytest.raises(errors.Unavailable), translated(ENDPOINT):
         raise auth.RefreshError("<html>", retryable=True)
+
+
+@pytest.mark.parametrize("status", [301, 403, 404, 405, 429, 500])
+def test_an_endpoint_that_is_somewhere_else_revokes_nobody_s_permission(status):
+    assert type(of_token_endpoint(status, {}, ENDPOINT)) is errors.Unavailable
