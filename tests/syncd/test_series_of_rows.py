@@ -254,10 +254,12 @@ def test_an_override_that_cant_be_understood_keeps_its_time_and_leaves_the_serie
     assert (busy(house), house.quarantined()) == (["23 10", "25 10", "26 10"], [])
 
 
-def test_a_master_that_cant_be_understood_blocks_as_it_did_beside_new_overrides(house, server, at, order):
+@pytest.mark.parametrize("endless", [False, True], ids=["unreadable", "endless"])
+def test_a_master_that_cant_be_understood_blocks_as_it_did_beside_new_overrides(house, server, at, order, endless):
     server.put(master(at(10)))
     house.sync(order)
-    server.put(Unreadable("s", "", "It is broken."))
+    without_end = event("s", [*_hour(at(10)), "RRULE:FREQ=SECONDLY"], "s")
+    server.put(without_end if endless else Unreadable("s", "", "It is broken."))
     server.put(override(at(10, 1), at(15, 1)))
     house.sync(order)
     server.put(override(at(10, 2), None))
