@@ -403,7 +403,7 @@ def change(one: Series, server: Server, what: str, first: Any, second: Any) -> N
         server.remove(one.name)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, seed=st.integers(0, 999))
 def test_rows_in_any_order_block_as_the_series_does_as_one_resource(house, server, steps, seed):
     server.rows, server.gone, server.chance = {}, {}, random.Random(seed)
