@@ -21,8 +21,10 @@ from syncd.doctor.findings import Finding, mend, note, ok
 from syncd.errors import ConfigError
 from syncd.secrets import Vault
 from syncd.services import database_file
+from syncd.store.channels import unheard
 from syncd.store.leases import last_pull_at
 from syncd.store.models import Account
+from syncd.sync.watches import UNANSWERED, hooks_of
 
 _FULL = 200 * 1024 * 1024  # bytes left
 _SWOLLEN = 256 * 1024 * 1024  # bytes of a write-ahead log
@@ -111,6 +113,7 @@ def daemon(session: Session, config: Config, now: datetime, *, runs: bool) -> It
     """Whether calendars are pulled often enough, by a daemon or by passes of a timer."""
     if runs:
         yield ok("daemon", f"runs, at {config.public_url(config.server.port)}")
+        yield from _unheard(session, config, now)
         return
     has_accounts = session.scalar(select(Account.id).where(Account.active).limit(1)) is not None
     last, stale_after = last_pull_at(session), timedelta(seconds=config.daemon.stale_after)
@@ -125,6 +128,15 @@ def daemon(session: Session, config: Config, now: datetime, *, runs: bool) -> It
         yield note("daemon", f"no daemon runs now: nothing is served over HTTP{pulled}", start)
 
 
+def _unheard(session: Session, config: Config, now: datetime) -> Iterator[Finding]:
+    """Accounts whose provider was asked to tell of changes, which it confirms at once, and from which nothing came."""
+    if silent := unheard(session, now - UNANSWERED):
+        where = f"{hooks_of(config.daemon.public_url)}/"
+        what = f"changes of {', '.join(silent)} are to be told at {where}, but nothing arrives there"
+        step = f"see that your proxy hands {where}… on to syncd, and that its certificate is one that all trust"
+        yield mend("daemon", what, step)
+
+
 def settings(config: Config) -> Iterator[Finding]:
     """What the file leaves out, and what that means."""
     if config.mail is None:
@@ -135,8 +147,9 @@ def settings(config: Config) -> Iterator[Finding]:
     if later := later_keys(config):
         yield note("configuration", f"set, but with no effect in this version: {', '.join(later)}")
     if not config.daemon.public_url.startswith("https://") and (config.google or config.microsoft):
-        what = f"public_url is {config.daemon.public_url}: Google and Microsoft push changes to https alone"
-        yield note("configuration", what, "set daemon.public_url to the https address of your proxy")
+        what = f"public_url is {config.daemon.public_url}, but changes are told to https addresses alone"
+        pace = f"calendars are asked every {_words(timedelta(seconds=config.daemon.sync_every))} instead"
+        yield note("configuration", f"{what}: {pace}", "set daemon.public_url to the https address of your proxy")
     yield from _open_to_all(config)
     if config.daemon.sync_every >= config.daemon.stale_after:
         what = "daemon.sync_every isn't shorter than stale_after: calendars go stale between two pulls"

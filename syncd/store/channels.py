@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from syncd.store.models import Account, Calendar, Channel
+from syncd.store.models import Account, Calendar, Channel, Freelancer
 
 _PULLED = or_(Calendar.blocks, Calendar.target, Calendar.named)
 _WATCHABLE = and_(_PULLED, Calendar.gone.is_(False), or_(Calendar.role.is_(None), Calendar.role != "free_busy"))
@@ -74,10 +74,11 @@ def drop(session: Session, channel_id: str) -> None:
 
 
 def unheard(session: Session, since: datetime) -> list[str]:
-    """Names of accounts whose channels were opened before `since`, and of which none ever reached us."""
+    """Accounts, by handle and name, with a calendar whose channels were opened before `since` and never reached us."""
     heard = exists().where(Channel.calendar_id == Calendar.id, Channel.confirmed_at.is_not(None))
     opened = exists().where(
         Channel.calendar_id == Calendar.id, Channel.resource_id.is_not(None), Channel.created_at < since
     )
-    found = select(Account.name).join(Calendar).where(Account.active, opened, ~heard)
-    return list(session.scalars(found.distinct().order_by(Account.name)))
+    found = select(Freelancer.handle, Account.name).select_from(Account).join(Freelancer).join(Calendar)
+    rows = session.execute(found.where(Account.active, opened, ~heard).distinct())
+    return sorted(f"{handle}/{name}" for handle, name in rows)

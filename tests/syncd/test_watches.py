@@ -13,6 +13,7 @@ from sqlalchemy import event, select
 from providers.errors import GrantRevoked, NotFound, PermissionDenied, ProviderError, RateLimited, Unavailable
 from providers.memory import MemoryProvider
 from providers.model import Connection, RemoteCalendar, Watch
+from syncd.doctor import machine
 from syncd.errors import AvailabilityUnknown
 from syncd.jobs.due import Order
 from syncd.store import channels, leases
@@ -394,6 +395,23 @@ def test_a_change_that_is_told_during_a_pull_is_pulled_after_it(told, at):
     assert not told.due()
 
 
+def test_a_channel_is_relied_on_from_the_first_pull_that_began_after_it_was_heard(told):
+    told.house.sync()
+    [channel_id] = told.open
+    told.house.later(minutes=3)
+
+    def confirm() -> None:
+        told.house.later(seconds=1)
+        told.tell(channel_id, first=True)
+
+    _after_each_page(told, confirm)
+    told.house.sync()
+    assert told.house.calendar().live_until_at is None
+    told.house.later(minutes=3)
+    told.house.sync()
+    assert told.house.calendar().live_until_at == told.rows()[channel_id].expires_at
+
+
 def _after_each_page(told: Told, hook: Callable[[], None]) -> None:
     class Paging(Telling):
         def changes(self, *args, **more):
@@ -450,8 +468,15 @@ def test_a_channel_that_never_reached_us_changes_no_pace(told):
         told.house.sync()
         assert told.house.calendar().next_pull_at < told.house.now + timedelta(minutes=3)
     assert not told.house.status()["calendars"][0]["push"]
+    config = told.house.config().model_copy(
+        update={"daemon": told.house.config().daemon.model_copy(update={"public_url": "https://book.example"})}
+    )
     with told.house.services.store.read() as session:
-        assert channels.unheard(session, told.house.now - timedelta(minutes=10)) == ["home"]
+        [_, silent] = machine.daemon(session, config, told.house.now, runs=True)
+        told.tell(told.open[0], first=True)
+    assert "changes of ada/home are to be told at https://book.example/hooks/, but nothing arrives" in silent.what
+    with told.house.services.store.read() as session:
+        assert len(list(machine.daemon(session, config, told.house.now, runs=True))) == 1
 
 
 PACE = Pace(timedelta(minutes=2), timedelta(hours=6), 0.5)
@@ -506,10 +531,11 @@ def test_a_calendar_with_a_live_channel_goes_stale_late(told):
 
 def test_a_change_that_was_told_and_is_not_pulled_closes_also_what_was_kept(told):
     channel_id = told.settle()
+    told.house.later(hours=5)
+    told.house.pull()
+    told.house.later(hours=5)  # it is evening: nothing else ends what is kept before morning
     told.house.feed()
-    told.house.later(minutes=40)
     told.tell(channel_id)
-    assert not is_closed(told.house)
     told.house.later(minutes=30)
     told.tell(channel_id)
     assert not is_closed(told.house)
