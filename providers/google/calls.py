@@ -21,7 +21,8 @@ from googleapiclient.http import HttpRequest
 from providers.errors import ProviderError, RateLimited, Transient, Unavailable
 from providers.google.failures import translated
 from providers.google.http import Http, open_google_session
-from providers.google.oauth import Grant, bearer, tokens_of
+from providers.google.oauth import bearer, tokens_of
+from providers.google.permissions import Grant
 from providers.model import Connection
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before the second, third … try; jitter takes up to half away

@@ -39,7 +39,7 @@ _USUAL_LIFE = timedelta(days=7)  # of a channel, where its answer doesn't say
 
 
 class GoogleProvider:
-    """One Google account; its secret is a `providers.google.oauth.Grant`. `pauses` are in seconds."""
+    """One Google account; its secret is a `providers.google.permissions.Grant`. `pauses` are in seconds."""
 
     capabilities = Capabilities(incremental=True, preconditions=True, push=True)
 

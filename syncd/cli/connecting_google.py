@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from providers.errors import PermissionDenied
-from providers.google.oauth import authorize_url
+from providers.google.permissions import authorize_url
 from providers.model import RemoteCalendar
 from syncd.cli import connecting
 from syncd.cli.asking import Asker

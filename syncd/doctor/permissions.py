@@ -70,7 +70,7 @@ def granted(session: Session, vault: Vault, config: Config) -> Iterator[Finding]
 
 
 def _lasting(row: Account, vault: Vault, label: str) -> Iterator[Finding]:
-    from providers.google.oauth import Grant  # with its libraries, where there is one
+    from providers.google.permissions import Grant
 
     try:
         access = access_of(row, vault)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
-from providers.google.oauth import Asking, authorize_url
+from providers.google.permissions import Asking, authorize_url
 from syncd.config import Config
 from syncd.errors import ApiError, ConfigError, invalid
 from syncd.management import connecting

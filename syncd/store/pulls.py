@@ -60,6 +60,12 @@ def known_etags(session: Session, calendar_id: str, generation: int) -> dict[str
     return {row.remote_id: row.etag for row in session.execute(rows)}
 
 
+def stored_among(session: Session, calendar_id: str, generation: int, remote_ids: Set[str]) -> set[str]:
+    """Which of these remote ids are in the store of a generation."""
+    here = select(Event.remote_id).where(Event.calendar_id == calendar_id, Event.generation == generation)
+    return {one for chunk in _chunks(remote_ids) for one in session.scalars(here.where(Event.remote_id.in_(chunk)))}
+
+
 def future_busy(session: Session, calendar_id: str, generation: int, now: datetime) -> set[str]:
     """Remote ids of the events that block some time after now."""
     rows = (

@@ -111,7 +111,8 @@ def _close_channels(saying: Saying, client: OAuthClient, parting: Parting) -> No
 
 
 def _give_back(client: OAuthClient, secret: str, patience: float) -> None:
-    from providers.google.oauth import Grant, revoke  # with their libraries, where something is owed
+    from providers.google.oauth import revoke
+    from providers.google.permissions import Grant
 
     try:
         grant = Grant.read(secret)

@@ -27,6 +27,7 @@ from syncd.sync.drift import record_drift
 from syncd.sync.plan import Brake, HoldBack, plan_brake
 from syncd.sync.rows import (
     Target,
+    known_among,
     known_of,
     later_rows,
     plan_of,
@@ -163,7 +164,8 @@ def _read_target(pull: Pull, now: datetime, *, full: bool) -> Target:
 
 def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[ChangePage]) -> PullReport:
     target = _as_far_as_the_rest(target)
-    plan = plan_of(pull.store, target, known_of(pull.store, target, pull.clock()), pages)
+    gone = {remote_id for page in pages for remote_id in page.removed}
+    plan = plan_of(pull.store, target, known_among(pull.store, target, gone), pages)
     found = rows_of(pull.store, target, plan)
     rows = _news(pull, target, found)
     with pull.store.write() as session:

@@ -86,6 +86,16 @@ def known_of(store: Store, target: Target, now: datetime) -> dict[str, str]:
         return dict(sorted(known.items(), key=lambda one: one[0] not in coming))
 
 
+def known_among(store: Store, target: Target, remote_ids: Set[str]) -> dict[str, str]:
+    """What of these the calendar held at the last pull, or was written by us since; their ETags aren't asked for."""
+    if not remote_ids:
+        return {}
+    with store.read() as session:
+        written = pulls.written_ids(session, target.calendar_id) & remote_ids
+        stored = pulls.stored_among(session, target.calendar_id, target.generation, remote_ids)
+    return dict.fromkeys(written | stored, "")
+
+
 Hidden = Mapping[str, Sequence[str]]
 """By series: the skeletons of the overrides that block, or don't, in the place of an instance of their master."""
 

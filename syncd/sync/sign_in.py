@@ -12,18 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from providers.errors import GrantRevoked, InvalidResponse, PermissionDenied, ProviderError
-from providers.google.oauth import (
-    FREE_BUSY,
-    LISTING,
-    PURPOSES,
-    READING,
-    WRITING_ALL,
-    WRITING_OWN,
-    Asking,
-    Grant,
-    exchange,
-    revoke,
-)
+from providers.google.permissions import FREE_BUSY, LISTING, PURPOSES, READING, WRITING_ALL, WRITING_OWN, Asking, Grant
 from providers.model import Connection, OAuthClient, RemoteCalendar
 from syncd.config import Config
 from syncd.errors import ApiError, ConfigError, Mistake
@@ -131,6 +120,8 @@ def end(reception: Reception, asking: Asking, code: str, now: datetime) -> Signe
 
     Raises PermissionDenied where a box was left unticked, GrantRevoked for a code that isn't good, Transient.
     """
+    from providers.google.oauth import exchange  # with its libraries, once somebody signs in
+
     try:
         grant = exchange(reception.client, asking, code, now, reception.patience)
     except GrantRevoked as error:
@@ -179,6 +170,8 @@ def giving_back_if_refused(reception: Reception, signed: Signed) -> Iterator[Non
         with reception.store.read() as session:
             is_needed = farewells.has_account(session, GOOGLE, signed.user)
         if not is_needed:
+            from providers.google.oauth import revoke
+
             with suppress(ProviderError):
                 revoke(reception.client, signed.grant, _GIVING_BACK)
         raise

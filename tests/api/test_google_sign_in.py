@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from providers import open_provider
-from providers.google.oauth import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
+from providers.google.permissions import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
 from syncd.config import Google
 from syncd.config.fields import EnvSecret
 from syncd.management import signing_in

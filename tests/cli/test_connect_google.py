@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import select
 
-from providers.google.oauth import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
+from providers.google.permissions import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
 from syncd.store.access import access_of
 from syncd.store.models import Account, Farewell
 

@@ -10,7 +10,8 @@ from googleapiclient.errors import HttpError
 from providers.google.calls import service
 from providers.google.failures import reasons
 from providers.google.http import Http, open_google_session
-from providers.google.oauth import WRITING_ALL, tokens_of
+from providers.google.oauth import tokens_of
+from providers.google.permissions import WRITING_ALL
 
 
 class Api:

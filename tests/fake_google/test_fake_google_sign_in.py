@@ -14,7 +14,8 @@ from listener import Listener
 from urllib3.exceptions import HTTPError
 
 from providers.errors import GrantRevoked
-from providers.google.oauth import LISTING, READING, Asking, authorize_url, exchange, revoke
+from providers.google.oauth import exchange, revoke
+from providers.google.permissions import LISTING, READING, Asking, authorize_url
 
 AT = {"start": {"dateTime": "2026-11-24T09:00:00Z"}, "end": {"dateTime": "2026-11-24T10:00:00Z"}}
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

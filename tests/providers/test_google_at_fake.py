@@ -12,7 +12,7 @@ from fake_google_accounts import USUAL, connection_to, grant_of
 
 from providers.errors import AlreadyExists, GrantRevoked, NotFound, PermissionDenied, SyncTokenInvalid, Unavailable
 from providers.google.client import GoogleProvider
-from providers.google.oauth import LISTING, WRITING_ALL
+from providers.google.permissions import LISTING, WRITING_ALL
 from providers.google.wire import event_id
 from providers.model import Attendee, ConsultationEvent, Window
 

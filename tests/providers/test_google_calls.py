@@ -12,7 +12,7 @@ import pytest
 
 from providers.errors import GrantRevoked, NotFound, PermissionDenied, RateLimited, SyncTokenInvalid, Unavailable
 from providers.google.client import GoogleProvider
-from providers.google.oauth import LISTING, Grant
+from providers.google.permissions import LISTING, Grant
 from providers.model import Connection, OAuthClient, RemoteCalendar, Window
 
 NUMBERS = itertools.count()

@@ -17,13 +17,27 @@ import pytest
 from providers.errors import GrantRevoked, InvalidResponse, Unavailable
 from providers.google import oauth
 from providers.google.http import open_google_session
-from providers.google.oauth import Asking, Grant
+from providers.google.permissions import (
+    FREE_BUSY,
+    LISTING,
+    PURPOSES,
+    READING,
+    WRITING_ALL,
+    WRITING_OWN,
+    Asking,
+    Grant,
+    authorize_url,
+)
 from providers.model import OAuthClient
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NUMBERS = itertools.count()
 ASKING = Asking(
-    "http://127.0.0.1:1815/", frozenset({oauth.LISTING, oauth.READING}), "the-state", "v" * 43, "ada@example"
+    "http://127.0.0.1:1815/",
+    frozenset({LISTING, READING}),
+    "the-state",
+    "v" * 43,
+    "ada@example",
 )
 
 
@@ -50,7 +64,7 @@ def google(serve):
 
 
 def grant(**more):
-    return replace(Grant(f"refresh-{next(NUMBERS)}", frozenset({oauth.LISTING}), NOW), **more)
+    return replace(Grant(f"refresh-{next(NUMBERS)}", frozenset({LISTING}), NOW), **more)
 
 
 def get(google, given, refused=None, until=math.inf):
@@ -59,13 +73,13 @@ def get(google, given, refused=None, until=math.inf):
 
 
 def test_a_person_is_asked_with_state_and_proof_for_a_lasting_permission(google):
-    url = urlsplit(oauth.authorize_url(google["client"], ASKING))
+    url = urlsplit(authorize_url(google["client"], ASKING))
     asked = {name: values[0] for name, values in parse_qs(url.query, strict_parsing=True).items()}
     assert asked == {
         "client_id": "id",
         "redirect_uri": "http://127.0.0.1:1815/",
         "response_type": "code",
-        "scope": f"{oauth.LISTING} {oauth.READING}",
+        "scope": f"{LISTING} {READING}",
         "access_type": "offline",
         "include_granted_scopes": "true",
         "prompt": "consent",
@@ -79,17 +93,23 @@ def test_a_person_is_asked_with_state_and_proof_for_a_lasting_permission(google)
 
 
 def test_every_scope_that_may_be_asked_for_says_what_it_is_for():
-    assert {oauth.LISTING, oauth.READING, oauth.FREE_BUSY, oauth.WRITING_OWN, oauth.WRITING_ALL} == set(oauth.PURPOSES)
-    assert all(why.startswith("to ") for why in oauth.PURPOSES.values())
+    assert {
+        LISTING,
+        READING,
+        FREE_BUSY,
+        WRITING_OWN,
+        WRITING_ALL,
+    } == set(PURPOSES)
+    assert all(why.startswith("to ") for why in PURPOSES.values())
 
 
 @pytest.mark.parametrize(
     ("granted", "wanted", "lacking"),
     [
-        ({oauth.LISTING}, {oauth.LISTING, oauth.READING}, {oauth.READING}),
-        ({oauth.WRITING_ALL}, {oauth.READING, oauth.WRITING_OWN}, set()),
-        ({"https://www.googleapis.com/auth/calendar"}, set(oauth.PURPOSES), set()),
-        ({oauth.WRITING_OWN}, {oauth.WRITING_ALL}, {oauth.WRITING_ALL}),
+        ({LISTING}, {LISTING, READING}, {READING}),
+        ({WRITING_ALL}, {READING, WRITING_OWN}, set()),
+        ({"https://www.googleapis.com/auth/calendar"}, set(PURPOSES), set()),
+        ({WRITING_OWN}, {WRITING_ALL}, {WRITING_ALL}),
         (set(), set(), set()),
     ],
 )
@@ -111,7 +131,7 @@ def test_what_is_no_grant_asks_for_a_connection(text):
 
 def test_a_code_is_turned_into_a_grant_with_the_proof_that_it_is_ours(google):
     told = {"access_token": "at", "expires_in": 3599, "refresh_token": "rt-new", "token_type": "Bearer"}
-    google["answer"] = (200, {**told, "scope": oauth.LISTING, "refresh_token_expires_in": 604_799})
+    google["answer"] = (200, {**told, "scope": LISTING, "refresh_token_expires_in": 604_799})
     given = oauth.exchange(google["client"], ASKING, "the-code", NOW)
     assert google["forms"] == [
         {
@@ -123,7 +143,7 @@ def test_a_code_is_turned_into_a_grant_with_the_proof_that_it_is_ours(google):
             "code_verifier": ASKING.verifier,
         }
     ]
-    assert given == Grant("rt-new", frozenset({oauth.LISTING}), NOW, NOW + timedelta(seconds=604_799))
+    assert given == Grant("rt-new", frozenset({LISTING}), NOW, NOW + timedelta(seconds=604_799))
     assert get(google, given) == "at"  # it came along: nobody is asked again
     assert len(google["forms"]) == 1
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fake_google import FakeGoogle
 
-from providers.google.oauth import FREE_BUSY, LISTING, READING, WRITING_OWN, Grant
+from providers.google.permissions import FREE_BUSY, LISTING, READING, WRITING_OWN, Grant
 from providers.model import Connection, OAuthClient
 
 USUAL = (LISTING, READING, FREE_BUSY, WRITING_OWN)

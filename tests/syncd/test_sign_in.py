@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from providers.errors import PermissionDenied
-from providers.google.oauth import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
+from providers.google.permissions import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
 from providers.model import RemoteCalendar
 from syncd.errors import ApiError, ConfigError
 from syncd.store import leases
