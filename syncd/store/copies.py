@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from syncd.errors import StoreError
 from syncd.store.engine import Store, alembic_config
-from syncd.store.models import Account, Booking, Calendar, Freelancer, IdempotentAnswer, OutboxItem
+from syncd.store.models import Account, Booking, Calendar, Channel, Freelancer, IdempotentAnswer, OutboxItem
 
 Progress = Callable[[int, int], None]
 """Told how many pages are done, and how many there are."""
@@ -148,6 +148,7 @@ def distrust(session: Session, now: datetime) -> int:
 
     What its sync tokens and ETags tell of is the past: bookings made since are events there of which it knows nothing.
     So no slot rests on what it knows, lists and calendars are asked for at once, and no worker of then has an account.
+    Its channels may have ended since: others take their place.
     """
     session.execute(
         update(Account).values(lease_owner=None, lease_until=None, attempts=0, blocked_until_at=None, next_list_at=now)
@@ -161,8 +162,12 @@ def distrust(session: Session, now: datetime) -> int:
             attempts=0,
             held_back_at=None,
             held_back=None,
+            live_until_at=None,
+            next_watch_at=None,
+            watch_attempts=0,
         )
     )
+    session.execute(update(Channel).values(retired=True))
     session.execute(update(Freelancer).values(availability_version=Freelancer.availability_version + 1))
     session.execute(update(OutboxItem).values(due_at=now, attempts=0))
     return session.scalar(select(func.count()).select_from(Calendar)) or 0

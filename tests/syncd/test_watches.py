@@ -16,7 +16,7 @@ from providers.model import Connection, RemoteCalendar, Watch
 from syncd.doctor import machine
 from syncd.errors import AvailabilityUnknown
 from syncd.jobs.due import Order
-from syncd.store import channels, leases
+from syncd.store import channels, copies, leases
 from syncd.store.models import Calendar, Channel
 from syncd.sync.watches import Message, Pace, hear, hooks_of, mark_of, next_pull_at, plan_watches
 
@@ -342,6 +342,16 @@ def test_a_permission_that_ended_took_its_channels_along(told):
     [second] = told.open
     assert second != first
     assert told.house.calendar().next_pull_at < told.house.now + timedelta(minutes=3)
+
+
+def test_the_channels_of_a_database_that_was_put_back_are_replaced(told):
+    first = told.settle()
+    with told.house.services.store.write() as session:
+        copies.distrust(session, told.house.now)
+    told.house.sync()
+    assert first not in told.open
+    assert len(told.open) == 1
+    assert told.house.calendar().live_until_at is None
 
 
 # What is told
