@@ -11,10 +11,12 @@ again without a search, and every deletion by hand needs another key: Google giv
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from providers.errors import ETagMismatch, InvalidResponse, NotFound, SyncTokenInvalid
+from providers.errors import ETagMismatch, InvalidResponse, NotFound, SyncTokenInvalid, Unsupported
 from providers.google import listing, wire
 from providers.google.calls import PAUSES, Calls
 from providers.google.freebusy import FreeBusy
@@ -142,14 +144,23 @@ class GoogleProvider:
         return item
 
     def create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
-        """Write a new event; raise `AlreadyExists` if its key was used, for one that was deleted since as well."""
-        with_link = event.wants_link and calendar.makes_links
+        """Write a new event; raise `AlreadyExists` if its key was used, for one that was deleted since as well.
+
+        One that is refused as it is goes without its link, and then without its guest: it has to keep the time.
+        """
+        *fuller, barest = _ever_less(event if calendar.makes_links else replace(event, wants_link=False))
+        for wanted in fuller:
+            with suppress(Unsupported):
+                return self._create(calendar, wanted, idempotency_key)
+        return self._create(calendar, barest, idempotency_key)
+
+    def _create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
         asked = self._calls.api.events().insert(
             calendarId=calendar.remote_id,
-            body=wire.new_event(event, idempotency_key, with_link=with_link),
+            body=wire.new_event(event, idempotency_key, with_link=event.wants_link),
             sendUpdates=_whom_to_tell(tell=event.attendee is not None),
             fields=wire.WRITTEN_FIELDS,
-            **({"conferenceDataVersion": 1} if with_link else {}),
+            **({"conferenceDataVersion": 1} if event.wants_link else {}),
         )
         remote_id = wire.event_id(idempotency_key)
         return wire.ref_of(
@@ -213,6 +224,15 @@ class GoogleProvider:
             self._calls.call(self._calls.api.channels().stop(body=body))
         except NotFound:
             return
+
+
+def _ever_less(event: ConsultationEvent) -> Iterator[ConsultationEvent]:
+    """An event as it is wanted, and then with less and less of what Google may dislike about it."""
+    yield event
+    if event.wants_link:
+        yield replace(event, wants_link=False)
+    if event.attendee is not None:
+        yield replace(event, wants_link=False, attendee=None)
 
 
 def _whom_to_tell(*, tell: bool) -> Literal["all", "none"]:

@@ -221,8 +221,8 @@ def reasons(content: bytes) -> list[str]:
     except (ValueError, LookupError, TypeError, AttributeError):
         return []
     names = {"ACCESS_TOKEN_SCOPE_INSUFFICIENT": "insufficientPermissions", "SERVICE_DISABLED": "accessNotConfigured"}
-    words = [one for one in dict.fromkeys(found) if isinstance(one, str) and one.replace(".", "").isidentifier()]
-    return [names.get(one, one) for one in words]
+    words = [one for one in found if isinstance(one, str) and one.replace(".", "").isidentifier()]
+    return list(dict.fromkeys(names.get(one, one) for one in words))
 
 
 def _of_auth(error: auth.GoogleAuthError, url: str) -> ProviderError:

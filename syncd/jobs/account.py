@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from providers.errors import GrantRevoked, ProviderError, RateLimited, Transient
+from providers.errors import GrantRevoked, PermissionDenied, ProviderError, RateLimited, Transient
 from providers.model import Connection
 from providers.port import Provider
 from syncd.errors import SyncdError
@@ -316,6 +316,8 @@ def _note_pull_fault(job: _Job, calendar_id: str, error: ProviderError) -> None:
         retry = plan_retry(error, calendar.attempts, jitter=random.random())  # noqa: S311 - spreads retries
         calendar.next_pull_at = retry.due_at(now) or now + timedelta(hours=1)
         account = calendar.account
+        if isinstance(error, PermissionDenied):
+            account.next_list_at = now  # it may have been shared in another way: the list tells
         if account.state != "needs_reconnect" and not isinstance(error, (Transient, GrantRevoked)):  # the account's own
             if account.state == "ok":
                 log.warning("a calendar fails", calendar=calendar_id, account=account.name, reason=str(error))

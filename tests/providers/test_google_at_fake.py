@@ -264,6 +264,16 @@ def test_a_link_that_fails_is_not_waited_for(google, provider, work):
     assert (now.link_pending, now.join_url) == (False, None)
 
 
+@pytest.mark.parametrize("guest", [BOB, Attendee("not an address")])
+def test_an_event_is_made_without_what_google_refuses_about_it(google, provider, work, guest):
+    google.account.calendar(work.remote_id).solutions = ()  # since it was listed
+    ref = provider.create(work, consultation(wants_link=True, attendee=guest), "key")
+    assert (ref.join_url, ref.link_pending) == (None, False)
+    (item,) = google.items(work.remote_id)
+    assert [one["email"] for one in item.get("attendees", ())] == ([BOB.email] if guest is BOB else [])
+    assert google.writes.unsaid == []
+
+
 # Size
 
 
