@@ -1,4 +1,4 @@
-"""Plays one fixed story on a real calendar server, and may die at any of its effects: the crash test's driver.
+"""Plays one fixed story on a stage (`stages`), and may die at any of its effects: the crash test's driver.
 
 An effect is a commit to the store or a call to the provider. To die before one is to die after the one before it, since
 nothing else lasts; so each is followed by one chance to die, and the first is preceded by one, number 0. As a program
@@ -14,17 +14,16 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-import requests
-from icalendar import Calendar as ICalendar
 from sqlalchemy import Engine, event, select
 from sqlalchemy.engine.default import DefaultDialect
+from stages import Stage, stage_of
 
 from availability import zones
 from providers import open_provider
@@ -36,6 +35,7 @@ from providers.model import (
     EventRef,
     Probe,
     RemoteCalendar,
+    Watch,
     Window,
     WrittenEvent,
 )
@@ -51,21 +51,21 @@ from syncd.locks import ProcessLocks
 from syncd.log import configure_logging
 from syncd.services import Services, open_services
 from syncd.store import leases, offers
-from syncd.store.access import Reach, connection_of
+from syncd.store.access import connection_of, reach_of
 from syncd.store.links import uses_of
 from syncd.store.models import OWNING_STATES, Account, Booking, BusySpan, Calendar, Event, Link, OutboxItem
+from syncd.store.probes import remote_of
 from syncd.sync.pull import PullSettings, pull_window
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 DIED = 137
-SETTINGS = PullSettings(timedelta(days=30), timedelta(hours=6), Reach(private_networks=True))
+KEPT = timedelta(days=30)
 
 CONFIG = """
 [daemon]
 sync_every = "2m"
 reconcile_every = "6h"
 keep_busy_for = "30d"
-allow_private_networks = true
 [freelancers.ada]
 time_zone = "Europe/London"
 email = "ada@example.org"
@@ -80,18 +80,20 @@ minimum_notice = "0m"
 horizon = "20d"
 [freelancers.ada.consultations.asked]
 confirmation = "freelancer"
+location = "video"
 durations = ["30m"]
 increment = "30m"
 minimum_notice = "0m"
 horizon = "20d"
-[freelancers.ada.accounts.home]
-provider = "caldav"
-url = "{url}"
-username = "{username}"
-password_env = "PASSWORD"
+{account}
 blocks = ["Work", "Private"]
 target = "Work"
 """
+
+
+def at(day: int, hour: int) -> datetime:
+    """An hour of a day of the story, Monday being 0."""
+    return MONDAY.replace(hour=hour) + timedelta(days=day)
 
 
 class Bomb:
@@ -149,9 +151,14 @@ class Counted:
         return self._seen("list", self._provider.list_calendars())
 
     def changes(
-        self, calendar: RemoteCalendar, sync_token: str | None, window: Window, known: Known | None = None
+        self,
+        calendar: RemoteCalendar,
+        sync_token: str | None,
+        window: Window,
+        known: Known | None = None,
+        beside: Sequence[RemoteCalendar] = (),
     ) -> Iterator[ChangePage]:
-        for page in self._provider.changes(calendar, sync_token, window, known):
+        for page in self._provider.changes(calendar, sync_token, window, known, beside):
             yield self._seen("changes", page)
 
     def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
@@ -175,59 +182,33 @@ class Counted:
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         self._seen("delete", self._provider.delete(ref, if_match))
 
+    def watch(self, calendar: RemoteCalendar, address: str, channel_id: str, token: str) -> Watch:
+        return self._seen("watch", self._provider.watch(calendar, address, channel_id, token))
 
-class OtherClient:
-    """Another program of the same person, at the same calendars; everything it does may be done twice."""
-
-    def __init__(self, job: dict[str, Any]) -> None:
-        self._calendars = job["calendars"]
-        self._http = requests.Session()
-        self._http.auth = (job["username"].encode(), job["password"].encode())
-
-    def close(self) -> None:
-        self._http.close()
-
-    def put(self, calendar: str, uid: str, day: int, hour: int, more: str = "") -> None:
-        start = MONDAY.replace(hour=hour) + timedelta(days=day)
-        lines = ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//other//EN", "BEGIN:VEVENT", f"UID:{uid}")
-        times = ("DTSTAMP:20261101T120000Z", f"DTSTART:{start:%Y%m%dT%H%M%SZ}", "DURATION:PT1H", *more.split())
-        self.write(calendar, uid, "\r\n".join((*lines, *times, "END:VEVENT", "END:VCALENDAR", "")))
-
-    def write(self, calendar: str, uid: str, text: str) -> None:
-        answer = self._http.put(f"{self._calendars[calendar]}{uid}.ics", text.encode(), timeout=60)
-        answer.raise_for_status()
-
-    def read(self, calendar: str, uid: str) -> str:
-        answer = self._http.get(f"{self._calendars[calendar]}{uid}.ics", timeout=60)
-        answer.raise_for_status()
-        return answer.content.decode()
-
-    def remove(self, calendar: str, uid: str) -> None:
-        answer = self._http.delete(f"{self._calendars[calendar]}{uid}.ics", timeout=60)
-        assert answer.status_code in (200, 204, 404), answer.status_code
+    def unwatch(self, watch: Watch) -> None:
+        self._seen("unwatch", self._provider.unwatch(watch))
 
 
 @dataclass
 class Player:
     """One process that plays the story."""
 
-    job: dict[str, Any]
     services: Services
     locks: ProcessLocks
     bomb: Bomb
-    other: OtherClient
+    stage: Stage
     ids: dict[str, str]
     clock: Callable[[], datetime]
 
     def close(self) -> None:
         self.services.store.close()
         self.locks.close()
-        self.other.close()
+        self.stage.close()
 
     # What clients ask for
 
     def book(self, name: str, day: int, hour: int, slug: str = "intro", **more: Any) -> None:
-        start = MONDAY.replace(hour=hour) + timedelta(days=day)
+        start = at(day, hour)
 
         def make(session: Any) -> Answer:
             offer = offers.find_offer(session, "ada", slug)
@@ -275,7 +256,7 @@ class Player:
         sweep(self.services)
 
     def move(self, name: str, day: int, hour: int) -> None:
-        start = MONDAY.replace(hour=hour) + timedelta(days=day)
+        start = at(day, hour)
 
         def move(session: Any) -> Answer:
             booking = session.get_one(Booking, self.ids[name])
@@ -307,7 +288,7 @@ class Player:
         def opened(kind: str, connection: Connection) -> Counted:
             return Counted(open_provider(kind, connection), self.bomb, loses)
 
-        shop = Workshop(self.services.store, self.services.vault, self.locks, SETTINGS, opened, self.clock)
+        shop = _workshop(self.services, self.locks, opened)
         with self.services.store.read() as session:
             due = leases.due_accounts(session, self.clock())
         for account_id in due:
@@ -316,34 +297,31 @@ class Player:
             assert report.skipped == []
             assert failures == [] or (loses and failures == ["the answer was lost"]), failures
 
-    # What happens in the calendar
-
-    def edit_notes(self, name: str) -> None:
-        uid = f"{self.ids[name]}-1"
-        text = self.other.read("Work", uid)
-        if "Bring the plans" not in text:
-            begin, _, end = text.partition("END:VEVENT")
-            self.other.write("Work", uid, f"{begin}COMMENT:Bring the plans\r\nEND:VEVENT{end}")
-
 
 def _refused(error: Exception) -> Answer:
     raise error
 
 
-LOST = MONDAY.replace(hour=12) + timedelta(days=1)  # the start of the booking whose first answer is lost
+def _workshop(services: Services, locks: ProcessLocks, opened: Callable[[str, Connection], Any]) -> Workshop:
+    settings = PullSettings(KEPT, timedelta(hours=6), reach_of(services.config))
+    return Workshop(services.store, services.vault, locks, settings, opened, services.clock)
+
+
+LOST = at(1, 12)  # the start of the booking whose first answer is lost
 
 
 def _monday_morning(player: Player) -> None:
-    player.other.put("Private", "dentist", 1, 9)
-    player.other.put("Private", "weekly", 2, 9, "RRULE:FREQ=WEEKLY")
-    player.other.put("Work", "standup", 3, 9)
-    player.other.put("Private", "vanishing", 3, 16)
+    player.stage.put("Private", "dentist", at(1, 9))
+    player.stage.put("Private", "weekly", at(2, 9), rule="FREQ=WEEKLY")
+    player.stage.put("Work", "standup", at(3, 9))
+    player.stage.put("Private", "vanishing", at(3, 16))
 
 
 def _outside_changes(player: Player) -> None:
-    player.other.put("Private", "dentist", 1, 14)
-    player.other.put("Work", "lunch", 3, 12)
-    player.other.remove("Private", "vanishing")
+    player.stage.put("Private", "dentist", at(1, 14))
+    player.stage.put("Work", "lunch", at(3, 12))
+    player.stage.remove("Private", "vanishing")
+    player.stage.move_instance("Private", "weekly", at(9, 9), at(9, 15))
 
 
 def _four_bookings(player: Player) -> None:
@@ -374,7 +352,7 @@ def _changes_of_mind(player: Player) -> None:
 
 
 def _deleted_by_hand(player: Player) -> None:
-    player.other.remove("Work", f"{player.ids['moved']}-1")
+    player.stage.remove_booking("Work", player.ids["moved"])
 
 
 def _more_changes(player: Player) -> None:
@@ -384,8 +362,9 @@ def _more_changes(player: Player) -> None:
 
 
 def _days_changes(player: Player) -> None:
-    player.other.remove("Private", "dentist")
-    player.other.put("Work", "standup", 3, 15, "RRULE:FREQ=DAILY")
+    player.stage.remove("Private", "dentist")
+    player.stage.put("Work", "standup", at(3, 15), rule="FREQ=DAILY")
+    player.stage.drop_instance("Private", "weekly", at(16, 9))
 
 
 Step = tuple[timedelta, Callable[[Player], None]]
@@ -397,7 +376,7 @@ STORY: tuple[Step, ...] = (
     (timedelta(minutes=3), _four_bookings),
     (timedelta(minutes=3, seconds=30), _holds_and_requests),
     (timedelta(minutes=4), lambda player: player.work(loses=LOST)),
-    (timedelta(minutes=5), lambda player: player.edit_notes("edited")),
+    (timedelta(minutes=5), lambda player: player.stage.edit_notes("Work", player.ids["edited"])),
     (timedelta(minutes=7), _changes_of_mind),
     (timedelta(minutes=7, seconds=30), _words_given),
     (timedelta(minutes=8), Player.work),
@@ -421,7 +400,7 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
     now = MONDAY + STORY[min(first, len(STORY) - 1)][0]
     bomb = Bomb.set = Bomb(job["bomb"])
     services = _open(job, folder, lambda: now)
-    player = Player(job, services, ProcessLocks(folder / "lock"), bomb, OtherClient(job), {}, lambda: now)
+    player = Player(services, ProcessLocks(folder / "lock"), bomb, stage_of(job["stage"]), {}, lambda: now)
     for _, step in STORY[:first]:
         if step in REQUESTS and now - MONDAY < timedelta(hours=24):  # answers are kept so long
             step(player)
@@ -435,8 +414,11 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
 
 def _open(job: dict[str, Any], folder: Path, clock: Callable[[], datetime]) -> Services:
     path = folder / "config.toml"
-    path.write_text(CONFIG.format(url=job["url"], username=job["username"]), encoding="utf-8")
-    return open_services(load_config(path, {"PASSWORD": job["password"]}), clock=clock)
+    with closing(stage_of(job["stage"])) as stage:
+        path.write_text(CONFIG.format(account=stage.account("freelancers.ada.accounts.home")), encoding="utf-8")
+        services = open_services(load_config(path, stage.environ), clock=clock)
+        stage.sign_in(services)
+        return services
 
 
 # What is true afterwards
@@ -448,11 +430,10 @@ def look(job: dict[str, Any]) -> dict[str, Any]:
     shutil.copytree(job["template"], fresh)
     now = MONDAY + STORY[-1][0]
     services, empty = _open(job, folder, lambda: now), _open(job, fresh, lambda: now)
-    with closing(services.store), closing(empty.store), closing(OtherClient(job)) as other:
+    with closing(services.store), closing(empty.store), closing(stage_of(job["stage"])) as stage:
         with closing(ProcessLocks(fresh / "lock")) as locks, empty.store.read() as session:
             account_id = session.scalars(select(Account.id)).one()
-            shop = Workshop(empty.store, empty.vault, locks, SETTINGS, open_provider, lambda: now)
-            assert work_account(shop, account_id).failures == []
+            assert work_account(_workshop(empty, locks, open_provider), account_id).failures == []
         with services.store.read() as session:
             bookings = {b.id: _booking(b) for b in session.scalars(select(Booking))}
             owed = len(session.scalars(select(OutboxItem)).all())
@@ -465,7 +446,7 @@ def look(job: dict[str, Any]) -> dict[str, Any]:
             "owed": owed,
             "uses": uses,
             "leased": leased,
-            "remote": _own_events(other, empty, bookings),
+            "remote": list(stage.own_events()),
             "known": _known(services),
             "truth": _known(empty),
         }
@@ -477,6 +458,7 @@ def _booking(booking: Booking) -> dict[str, Any]:
         "live": booking.state in OWNING_STATES,
         "span": [booking.starts_at.isoformat(), booking.ends_at.isoformat()],
         "event": booking.event.state,
+        "link": booking.event.join_url is not None,
         "state": booking.state,
     }
 
@@ -492,38 +474,21 @@ def _known(services: Services) -> list[list[Any]]:
         return sorted([*row] for row in rows)
 
 
-def _own_events(other: OtherClient, services: Services, ids: dict[str, Any]) -> list[dict[str, Any]]:
-    with services.store.read() as session:
-        hrefs = session.scalars(select(Event.remote_id)).all()
-    found = []
-    for href in hrefs:
-        uid = href.rpartition("/")[2].removesuffix(".ics")
-        booking_id = uid.rpartition("-")[0]
-        if booking_id in ids or uid.startswith("bkg_"):
-            vevent = ICalendar.from_ical(other.read("Work", uid)).walk("VEVENT")[0]
-            span = [vevent.decoded("DTSTART").isoformat(), vevent.decoded("DTEND").isoformat()]
-            found.append({"booking": booking_id, "span": span, "comment": str(vevent.get("COMMENT", ""))})
-    return found
-
-
 def catch_up(job: dict[str, Any]) -> dict[str, Any]:
     """What a pull with the stored sync token would make of each calendar in the store, beside what is really there."""
     services = _open(job, Path(job["folder"]), lambda: MONDAY)
     with closing(services.store):
         with services.store.read() as session:
-            account = session.scalars(select(Account)).one_or_none()
-            connection = connection_of(account, services.vault, SETTINGS.reach) if account else None
-            calendars = session.scalars(select(Calendar).where(Calendar.sync_token.is_not(None))).all()
-            stored = {c.id: _etags(session, c) for c in calendars}
-        if connection is None or not calendars:
-            return {"caught_up": {}, "truth": {}}
-        window = pull_window(MONDAY, SETTINGS.keep_busy_for)
-        with closing(open_provider("caldav", connection)) as provider:
+            account = session.scalars(select(Account)).one()
+            connection = connection_of(account, services.vault, reach_of(services.config))
+            rows = session.scalars(select(Calendar).where(Calendar.sync_token.is_not(None))).all()
+            calendars = [(remote_of(row), row.sync_token, _etags(session, row)) for row in rows]
+        window = pull_window(MONDAY, KEPT)
+        with closing(open_provider(account.provider, connection)) as provider:
             caught_up, truth = {}, {}
-            for row in calendars:
-                remote = RemoteCalendar(row.remote_id, row.name)
-                caught_up[row.name] = _applied(stored[row.id], provider.changes(remote, row.sync_token, window))
-                truth[row.name] = _applied({}, provider.changes(remote, None, window))
+            for remote, sync_token, stored in calendars:
+                caught_up[remote.name] = _applied(stored, provider.changes(remote, sync_token, window))
+                truth[remote.name] = _applied({}, provider.changes(remote, None, window))
         return {"caught_up": caught_up, "truth": truth}
 
 
