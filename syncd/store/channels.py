@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Select, and_, delete, exists, false, func, or_, select, true, update
 from sqlalchemy.orm import Session, joinedload
 
 from syncd.store.models import Account, Calendar, Channel, Freelancer
@@ -19,11 +19,13 @@ def is_watchable(calendar: Calendar) -> bool:
     return calendar.is_pulled and not calendar.gone and calendar.role != "free_busy"
 
 
-def due(now: datetime, mark: str) -> Select[str]:
-    """Ids of accounts with channels to look after; `mark` ends the id of every channel that still reaches us."""
+def due(now: datetime, mark: str | None) -> Select[str]:
+    """Ids of accounts with channels to look after; `mark` ends the id of every channel that still reaches us, "" where
+    none does, None where nobody knows."""
     rows = select(Calendar.account_id).outerjoin(Channel, Channel.calendar_id == Calendar.id)
     in_use = and_(Channel.id.is_not(None), Channel.retired.is_(False))
-    useless = and_(in_use, or_(~_WATCHABLE, Channel.id.not_like(f"%{mark}") if mark else in_use))
+    astray = false() if mark is None else Channel.id.not_like(f"%{mark}") if mark else true()
+    useless = and_(in_use, or_(~_WATCHABLE, astray))
     return rows.where(or_(Calendar.next_watch_at <= now, useless))
 
 

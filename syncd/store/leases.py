@@ -24,7 +24,7 @@ class LeaseLost(Exception):
 _PULLED = or_(Calendar.blocks, Calendar.target, Calendar.named)
 
 
-def _questions(now: datetime, mark: str) -> list[Select[str]]:
+def _questions(now: datetime, mark: str | None) -> list[Select[str]]:
     """Ids of accounts with something to ask or tell the server, most urgent first: writes, the list, pulls, watches."""
     writes = (
         select(Calendar.account_id)
@@ -37,7 +37,7 @@ def _questions(now: datetime, mark: str) -> list[Select[str]]:
     return [writes, lists, pulls, channels.due(now, mark)]
 
 
-def due_accounts(session: Session, now: datetime, *, insist: bool = False, mark: str = "") -> list[str]:
+def due_accounts(session: Session, now: datetime, *, insist: bool = False, mark: str | None = None) -> list[str]:
     """Accounts with work that may be done now: those that owe a write first, those with days to expand last.
 
     `insist` doesn't wait for the back-off of failing accounts to end; `mark` tells the channels that still reach us.
