@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "servers"))
 
 from availability import zones
 from providers import open_provider
-from providers.google.calls import service
+from providers.google.calls import methods
 from providers.google.http import Http, open_google_session
 from providers.google.oauth import bearer, tokens_of
 from providers.google.permissions import FREE_BUSY, LISTING, READING, Grant
@@ -176,7 +176,7 @@ def _theirs(connection: Connection) -> list[tuple[str, str]]:
     session = open_google_session()
     tokens = tokens_of(connection.client, Grant.read(connection.secret))
     http, window = Http(session, bearer(tokens, session, time.monotonic() + 600)), pull_window(MONDAY, _KEEP)
-    events = service(f"{connection.client.api_endpoint}/calendar/v3/").events()
+    events = methods(f"{connection.client.api_endpoint}/calendar/v3/").events
     span = {"timeMin": window.start_at.isoformat(), "timeMax": window.end_at.isoformat()}
     request = events.list(calendarId="primary", singleEvents=True, maxResults=2_500, **span)
     found = []

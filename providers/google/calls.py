@@ -11,6 +11,7 @@ import math
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,9 +39,9 @@ class Calls:
         self._http: Http | None = None
 
     @property
-    def api(self) -> Resource:
+    def api(self) -> Methods:
         """The API's methods, which make requests for `call`. Raises Unavailable where nothing is configured."""
-        return service(self.endpoint)
+        return methods(self.endpoint)
 
     @property
     def endpoint(self) -> str:
@@ -104,11 +105,27 @@ def _checked(answer: object, endpoint: str) -> dict[str, Any]:
     return dict(answer)
 
 
-@lru_cache(maxsize=8)
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """What is used of the API, noun by noun."""
+
+    calendar_list: Resource
+    events: Resource
+    freebusy: Resource
+    channels: Resource
+
+
 def service(endpoint: str) -> Resource:
     """The API by the discovery document that comes with the library; whoever calls brings the connection."""
-    nowhere = _Nowhere()
-    return build("calendar", "v3", http=nowhere, static_discovery=True, client_options={"api_endpoint": endpoint})
+    nowhere, options = _Nowhere(), {"api_endpoint": endpoint}
+    return build("calendar", "v3", http=nowhere, static_discovery=True, client_options=options)
+
+
+@lru_cache(maxsize=8)
+def methods(endpoint: str) -> Methods:
+    """What is used of it, kept: the library makes each noun anew whenever it is asked for it."""
+    api = service(endpoint)
+    return Methods(api.calendarList(), api.events(), api.freebusy(), api.channels())
 
 
 class _Nowhere:

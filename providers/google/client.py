@@ -112,7 +112,7 @@ class GoogleProvider:
 
     def probe(self, calendar: RemoteCalendar, trial_at: datetime | None = None) -> Probe:
         """Say what is documented, which needs no trial; raise `NotFound` for a calendar that isn't in the list."""
-        asked = self._calls.api.calendarList().get(calendarId=calendar.remote_id, fields="id,accessRole")
+        asked = self._calls.api.calendar_list.get(calendarId=calendar.remote_id, fields="id,accessRole")
         role = self._calls.call(asked, calendar=calendar.remote_id).get("accessRole")
         if role == "freeBusyReader":
             return Probe("free-busy", privileges=("read",), remarks=("Only when it is busy is told, and no more.",))
@@ -137,7 +137,7 @@ class GoogleProvider:
         return wire.written(self._item(ref), ref.calendar, tz)
 
     def _item(self, ref: EventRef) -> dict[str, Any]:
-        asked = self._calls.api.events().get(calendarId=ref.calendar, eventId=ref.remote_id, fields=wire.WRITTEN_FIELDS)
+        asked = self._calls.api.events.get(calendarId=ref.calendar, eventId=ref.remote_id, fields=wire.WRITTEN_FIELDS)
         item = self._calls.call(asked, calendar=ref.calendar, remote_id=ref.remote_id)
         if wire.is_cancelled(item):
             raise NotFound("the event was deleted", calendar=ref.calendar, remote_id=ref.remote_id)
@@ -155,7 +155,7 @@ class GoogleProvider:
         return self._create(calendar, barest, idempotency_key)
 
     def _create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
-        asked = self._calls.api.events().insert(
+        asked = self._calls.api.events.insert(
             calendarId=calendar.remote_id,
             body=wire.new_event(event, idempotency_key, with_link=event.wants_link),
             sendUpdates=_whom_to_tell(tell=event.attendee is not None),
@@ -169,7 +169,7 @@ class GoogleProvider:
 
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
         """Change the fields that are ours; raise `ETagMismatch` if the event isn't as `if_match` knew it."""
-        asked = self._calls.api.events().patch(
+        asked = self._calls.api.events.patch(
             calendarId=ref.calendar,
             eventId=ref.remote_id,
             body=wire.changed_event(event),
@@ -187,7 +187,7 @@ class GoogleProvider:
 
     def delete(self, ref: EventRef, if_match: str | None) -> None:
         """Remove the event, if it is as `if_match` knew it where that is given; one that is gone is fine."""
-        asked = self._calls.api.events().delete(
+        asked = self._calls.api.events.delete(
             calendarId=ref.calendar, eventId=ref.remote_id, sendUpdates=_whom_to_tell(tell=ref.invited)
         )
         try:
@@ -211,7 +211,7 @@ class GoogleProvider:
     def watch(self, calendar: RemoteCalendar, address: str, channel_id: str, token: str) -> Watch:
         """Open a channel ("Push notifications"); Google says until when."""
         body = {"id": channel_id, "type": "web_hook", "address": address, "token": token}
-        asked = self._calls.api.events().watch(calendarId=calendar.remote_id, body=body)
+        asked = self._calls.api.events.watch(calendarId=calendar.remote_id, body=body)
         told = self._calls.call(asked, calendar=calendar.remote_id)
         if not isinstance(told.get("resourceId"), str):
             raise InvalidResponse("Google's answer names no resource to watch", calendar=calendar.remote_id)
@@ -221,7 +221,7 @@ class GoogleProvider:
         """Close a channel; one that is closed already is fine."""
         body = {"id": watch.channel_id, "resourceId": watch.resource_id}
         try:
-            self._calls.call(self._calls.api.channels().stop(body=body))
+            self._calls.call(self._calls.api.channels.stop(body=body))
         except NotFound:
             return
 

@@ -43,7 +43,7 @@ class FreeBusy:
     def _ask(self, calendars: Sequence[str], window: Window) -> None:
         found: dict[str, list[_Period] | ProviderError] = {name: [] for name in calendars}
         for span in _cut(window):
-            answer = self._calls.call(self._calls.api.freebusy().query(body=_question(calendars, span)))
+            answer = self._calls.call(self._calls.api.freebusy.query(body=_question(calendars, span)))
             for name in calendars:
                 found[name] = _joined(found[name], name, answer)
         self._told |= {

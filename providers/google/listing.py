@@ -39,7 +39,7 @@ def calendars_of(calls: Calls) -> list[RemoteCalendar]:
 
     def page(token: str | None) -> dict[str, Any]:
         more = {"pageToken": token} if token else {}
-        asked = calls.api.calendarList().list(maxResults=250, showHidden=True, fields=_CALENDAR_FIELDS, **more)
+        asked = calls.api.calendar_list.list(maxResults=250, showHidden=True, fields=_CALENDAR_FIELDS, **more)
         return calls.call(asked)
 
     found = [_calendar(entry) for answer in pages(page) for entry in items(answer)]
@@ -127,7 +127,7 @@ def _instant(at: Any) -> str:
 
 def _listed(calls: Calls, calendar: RemoteCalendar, *, single: bool = False, **more: str) -> Iterator[Page]:
     def page(token: str | None) -> dict[str, Any]:
-        asked = calls.api.events().list(
+        asked = calls.api.events.list(
             calendarId=calendar.remote_id,
             maxResults=PAGE,
             maxAttendees=1,  # of more, only oneself is told
