@@ -59,14 +59,16 @@ class Calls:
         calendar: str | None = None,
         remote_id: str | None = None,
         if_match: str | None = None,
+        is_silent: bool = False,
     ) -> dict[str, Any]:
-        """The answer of a request; {} where it has none. Raises ProviderError."""
+        """The answer of a request; {} of one that `is_silent`, which has none. Raises ProviderError."""
         if if_match is not None:
             request.headers["If-Match"] = if_match
         for pause in (*self._pauses, None):
             try:
                 with translated(self.endpoint, calendar=calendar, remote_id=remote_id):
-                    return _checked(request.execute(http=self._opened()), self.endpoint)
+                    answer = request.execute(http=self._opened())
+                    return {} if is_silent else _checked(answer, self.endpoint)
             except Transient as error:
                 if pause is None or not self._rested(error, pause):
                     raise
@@ -97,10 +99,8 @@ class Calls:
 
 
 def _checked(answer: object, endpoint: str) -> dict[str, Any]:
-    """An answer that was cut short comes as a plain text, without any exception."""
-    if answer is None or answer == "":
-        return {}
-    if not isinstance(answer, Mapping):
+    """An answer that was cut short comes as a plain text, without any exception; an empty one says nothing."""
+    if not isinstance(answer, Mapping) or not answer:
         raise Unavailable(f"{urlsplit(endpoint).netloc} answered something that isn't JSON, or half of it")
     return dict(answer)
 
@@ -117,7 +117,7 @@ class Methods:
 
 def service(endpoint: str) -> Resource:
     """The API by the discovery document that comes with the library; whoever calls brings the connection."""
-    nowhere, options = _Nowhere(), {"api_endpoint": endpoint}
+    nowhere, options = _Nowhere(), {"api_endpoint": endpoint, "universe_domain": "googleapis.com"}
     return build("calendar", "v3", http=nowhere, static_discovery=True, client_options=options)
 
 

@@ -11,12 +11,11 @@ again without a search, and every deletion by hand needs another key: Google giv
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from providers.errors import ETagMismatch, InvalidResponse, NotFound, SyncTokenInvalid, Unsupported
+from providers.errors import ETagMismatch, InvalidResponse, NotFound, RateLimited, SyncTokenInvalid, Unsupported
 from providers.google import listing, wire
 from providers.google.calls import PAUSES, Calls
 from providers.google.freebusy import FreeBusy
@@ -150,8 +149,13 @@ class GoogleProvider:
         """
         *fuller, barest = _ever_less(event if calendar.makes_links else replace(event, wants_link=False))
         for wanted in fuller:
-            with suppress(Unsupported):
+            try:
                 return self._create(calendar, wanted, idempotency_key)
+            except Unsupported:
+                pass
+            except RateLimited as error:  # as many guests as Google lets one invite in a while
+                if not any(reason in str(error) for reason in ("quotaExceeded", "calendarUsageLimitsExceeded")):
+                    raise
         return self._create(calendar, barest, idempotency_key)
 
     def _create(self, calendar: RemoteCalendar, event: ConsultationEvent, idempotency_key: str) -> EventRef:
@@ -191,7 +195,7 @@ class GoogleProvider:
             calendarId=ref.calendar, eventId=ref.remote_id, sendUpdates=_whom_to_tell(tell=ref.invited)
         )
         try:
-            self._calls.call(asked, calendar=ref.calendar, remote_id=ref.remote_id, if_match=if_match)
+            self._calls.call(asked, calendar=ref.calendar, remote_id=ref.remote_id, if_match=if_match, is_silent=True)
         except NotFound:
             return
         except ETagMismatch:
@@ -221,7 +225,7 @@ class GoogleProvider:
         """Close a channel; one that is closed already is fine."""
         body = {"id": watch.channel_id, "resourceId": watch.resource_id}
         try:
-            self._calls.call(self._calls.api.channels.stop(body=body))
+            self._calls.call(self._calls.api.channels.stop(body=body), is_silent=True)
         except NotFound:
             return
 

@@ -55,7 +55,9 @@ LEAF_BY_REASON: Mapping[str, type[ProviderError]] = {
     ),
     # what the operator has to mend: no person's permission is at fault, and it is tried again
     **dict.fromkeys(("accessNotConfigured", "accountDisabled", "dailyLimitExceededUnreg", "keyInvalid"), Unavailable),
-    **dict.fromkeys(("authError", "required", "expired", "insufficientPermissions"), GrantRevoked),
+    **dict.fromkeys(("insufficientPermissions",), GrantRevoked),
+    # a token that was renewed a moment ago: only the token endpoint knows of a revoked permission
+    **dict.fromkeys(("authError", "expired"), Unavailable),
     **dict.fromkeys(("forbidden", "forbiddenForNonOrganizer", "requiredAccessLevel", "domainPolicy"), PermissionDenied),
     **dict.fromkeys(("notFound", "deleted", "groupNotFound"), NotFound),
     **dict.fromkeys(("duplicate", "channelIdNotUnique", "push.channelIdNotUnique"), AlreadyExists),
@@ -159,6 +161,14 @@ LEAF_BY_EXCEPTION: Mapping[type[Exception], type[ProviderError]] = {
     ),
 }
 
+_NAMES: Mapping[str, str] = {
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "insufficientPermissions",
+    "SERVICE_DISABLED": "accessNotConfigured",
+    "RATE_LIMIT_EXCEEDED": "rateLimitExceeded",
+    "RESOURCE_EXHAUSTED": "rateLimitExceeded",
+}
+"""The newer words for the same."""
+
 _ADVICE: Mapping[str, str] = {
     "accessNotConfigured": "enable the Google Calendar API in the project of the OAuth client",
     "insufficientPermissions": "a permission is missing: connect the account again and leave all boxes ticked",
@@ -169,6 +179,10 @@ _ADVICE: Mapping[str, str] = {
     "redirect_uri_mismatch": "register this address as a redirect URI of the OAuth client",
     "admin_policy_enforced": "the administrator of this Google Workspace doesn't allow it",
 }
+
+
+_MISSHAPEN = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RecursionError, UnicodeError)
+"""What reading an answer raises that isn't shaped as documented."""
 
 
 @contextmanager
@@ -186,6 +200,9 @@ def translated(url: str, *, calendar: str | None = None, remote_id: str | None =
         raise _of_auth(error, url) from error
     except (api.Error, httplib2.error.HttpLib2Error) as error:
         raise leaf_of(error)(f"{_host(url)} couldn't be asked ({type(error).__name__})") from error
+    except _MISSHAPEN as error:
+        told = f"{_host(url)} answered something that can't be understood ({type(error).__name__})"
+        raise InvalidResponse(told, calendar=calendar, remote_id=remote_id) from error
     except (RequestException, HTTPError, OSError, HTTPException, ValueError) as error:
         leaf, host = leaf_for_exception(error), _host(url)
         told = reason_of(error, host) or f"{host} can't be asked ({type(error).__name__})"
@@ -200,6 +217,8 @@ def leaf_of(error: Exception) -> type[ProviderError]:
 def _of_answer(error: api.HttpError, url: str, calendar: str | None, remote_id: str | None) -> ProviderError:
     status, why = int(error.resp.status), reasons(error.content)
     leaf = leaf_of_answer(status, why)
+    if status == 410 and "syncToken=" in (error.uri or ""):
+        leaf = SyncTokenInvalid  # whatever its body says ("Synchronize resources efficiently")
     told = ", ".join([f"HTTP {status}", *why])
     advice = next((f": {_ADVICE[one]}" for one in why if one in _ADVICE), "")
     pause = retry_after(error.resp.get("retry-after"), now=datetime.now(UTC))
@@ -209,7 +228,9 @@ def _of_answer(error: api.HttpError, url: str, calendar: str | None, remote_id: 
 def leaf_of_answer(status: int, why: list[str]) -> type[ProviderError]:
     """What an answer of the API means: by its reasons; where none is known, by its status."""
     known = next((LEAF_BY_REASON[one] for one in why if one in LEAF_BY_REASON), None)
-    return known if known is not None else leaf_for_status(status)
+    if known is not None:
+        return known
+    return Unavailable if status == 401 else leaf_for_status(status)
 
 
 def reasons(content: bytes) -> list[str]:
@@ -217,12 +238,11 @@ def reasons(content: bytes) -> list[str]:
     try:
         told = json.loads(content)["error"]
         listed = [*told.get("errors", ()), *told.get("details", ())]
-        found = [one.get("reason") for one in listed]
-    except (ValueError, LookupError, TypeError, AttributeError):
+        found = [*(one.get("reason") for one in listed), told.get("status") if told.get("status") in _NAMES else None]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
-    names = {"ACCESS_TOKEN_SCOPE_INSUFFICIENT": "insufficientPermissions", "SERVICE_DISABLED": "accessNotConfigured"}
     words = [one for one in found if isinstance(one, str) and one.replace(".", "").isidentifier()]
-    return list(dict.fromkeys(names.get(one, one) for one in words))
+    return list(dict.fromkeys(_NAMES.get(one, one) for one in words))
 
 
 def _of_auth(error: auth.GoogleAuthError, url: str) -> ProviderError:
@@ -234,15 +254,21 @@ def _of_auth(error: auth.GoogleAuthError, url: str) -> ProviderError:
     return leaf_of(error)(f"{_host(url)} doesn't renew the access token ({type(error).__name__})")
 
 
-def of_token_endpoint(status: int, told: Mapping[str, Any], url: str) -> ProviderError:
-    """What an error of the token or the revocation endpoint means (RFC 6749 §5.2)."""
+def of_token_endpoint(
+    status: int, told: Mapping[str, Any], url: str, retry_after: float | None = None
+) -> ProviderError:
+    """What an error of the token or the revocation endpoint means (RFC 6749 §5.2).
+
+    A permission was revoked only where it says so in a word that is known: a gateway's page says nothing of it.
+    """
     word = told.get("error")
     code = word if isinstance(word, str) and word.isidentifier() else ""
-    leaf = LEAF_BY_TOKEN_ERROR.get(code) or (GrantRevoked if status in (400, 401) else Unavailable)
+    leaf = LEAF_BY_TOKEN_ERROR.get(code) or (RateLimited if status == 429 else Unavailable)
     said = code or f"HTTP {status}"
     if leaf is GrantRevoked and code not in _ADVICE:
         return GrantRevoked(f"Google no longer accepts the permission ({said}): it was revoked, or ran out")
-    return leaf(f"{_host(url)} answered {said}" + (f": {_ADVICE[code]}" if code in _ADVICE else ""))
+    text = f"{_host(url)} answered {said}" + (f": {_ADVICE[code]}" if code in _ADVICE else "")
+    return leaf(text, retry_after=retry_after)
 
 
 def _host(url: str) -> str:

@@ -6,6 +6,8 @@ a 200, is unknown, never free. Refuses to know what is done with busy time.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,11 +16,14 @@ from providers import ical
 from providers.errors import InvalidResponse, NotFound, ProviderError
 from providers.google.calls import Calls
 from providers.google.failures import leaf_of_answer
+from providers.ical_values import to_utc
 from providers.model import RemoteCalendar, RemoteEvent, Window
 
 MOST_CALENDARS = 50  # in one question
 LONGEST = timedelta(days=60)  # more than about 90 days are refused
+_FRESH = 5.0  # seconds in which an answer serves the calendars beside the one that was asked about
 _Period = tuple[datetime, datetime]
+_Told = list[_Period] | ProviderError
 
 
 class FreeBusy:
@@ -26,29 +31,30 @@ class FreeBusy:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._told: dict[tuple[str, Window], list[_Period] | ProviderError] = {}
+        self._told: dict[tuple[str, Window], tuple[float, _Told]] = {}  # with when it was asked for
 
     def periods(
         self, calendar: RemoteCalendar, window: Window, beside: Sequence[RemoteCalendar] = ()
     ) -> list[RemoteEvent]:
         """The busy periods of a calendar, each as an event of no name. Raises ProviderError."""
-        if (calendar.remote_id, window) not in self._told:
+        asked_at, told = self._told.pop((calendar.remote_id, window), (-math.inf, []))
+        if time.monotonic() - asked_at > _FRESH:
             others = [one.remote_id for one in beside if one.role == "free_busy"]
             self._ask(list(dict.fromkeys([calendar.remote_id, *others]))[:MOST_CALENDARS], window)
-        told = self._told.pop((calendar.remote_id, window))
+            _, told = self._told.pop((calendar.remote_id, window))
         if isinstance(told, ProviderError):
             raise told
         return [_event(period) for period in told]
 
     def _ask(self, calendars: Sequence[str], window: Window) -> None:
-        found: dict[str, list[_Period] | ProviderError] = {name: [] for name in calendars}
+        asked_at = time.monotonic()
+        found: dict[str, _Told] = {name: [] for name in calendars}
         for span in _cut(window):
             answer = self._calls.call(self._calls.api.freebusy.query(body=_question(calendars, span)))
             for name in calendars:
                 found[name] = _joined(found[name], name, answer)
-        self._told |= {
-            (name, window): told if isinstance(told, ProviderError) else _merged(told) for name, told in found.items()
-        }
+        for name, told in found.items():
+            self._told[name, window] = asked_at, told if isinstance(told, ProviderError) else _merged(told)
 
 
 def _cut(window: Window) -> Iterator[Window]:
@@ -69,21 +75,17 @@ def _question(calendars: Sequence[str], span: Window) -> dict[str, Any]:
     }
 
 
-def _joined(
-    before: list[_Period] | ProviderError, calendar: str, answer: Mapping[str, Any]
-) -> list[_Period] | ProviderError:
+def _joined(before: _Told, calendar: str, answer: Mapping[str, Any]) -> _Told:
     """What is known of a calendar with one more answer; an error in one of them is the error of all."""
     if isinstance(before, ProviderError):
         return before
-    told = (answer.get("calendars") or {}).get(calendar)
-    if not isinstance(told, Mapping):
-        return InvalidResponse("Google's answer says nothing of the calendar", calendar=calendar)
-    if told.get("errors"):
-        return _error(told["errors"], calendar)
     try:
-        return before + [(_at(one["start"]), _at(one["end"])) for one in told.get("busy", ())]
-    except (ValueError, LookupError, TypeError):
-        return InvalidResponse("a busy period in Google's answer is no span of time", calendar=calendar)
+        told = answer["calendars"][calendar]
+        if told.get("errors"):
+            return _error(told["errors"], calendar)
+        return before + _periods(told["busy"])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return InvalidResponse("Google's answer doesn't say when the calendar is busy", calendar=calendar)
 
 
 def _error(errors: Iterable[Mapping[str, Any]], calendar: str) -> ProviderError:
@@ -93,11 +95,19 @@ def _error(errors: Iterable[Mapping[str, Any]], calendar: str) -> ProviderError:
     return leaf(f"{told}: it isn't there any more" if leaf is NotFound else told, calendar=calendar)
 
 
-def _at(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("no offset")
-    return at.astimezone(UTC)
+def _periods(told: object) -> list[_Period]:
+    """Read a list of busy periods; raises as `_period`."""
+    if not isinstance(told, list):
+        raise TypeError("no list")
+    return [_period(one) for one in told]
+
+
+def _period(told: Mapping[str, Any]) -> _Period:
+    """Read a busy period. Raises ValueError, LookupError, TypeError for what is none."""
+    start, end = (datetime.fromisoformat(told[name]) for name in ("start", "end"))
+    if start.tzinfo is None or end.tzinfo is None or end < start or start.year < 1000:
+        raise ValueError("no span of time")
+    return to_utc(start), to_utc(end)
 
 
 def _merged(periods: Iterable[_Period]) -> list[_Period]:

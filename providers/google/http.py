@@ -11,16 +11,20 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import httplib2
 from google.auth import transport as auth_transport
+from googleapiclient.errors import HttpError
 
 from providers.errors import Unavailable
+from providers.google.failures import of_token_endpoint
 from providers.model import Connection
-from providers.transport import GuardedSession, Limits, open_session
+from providers.transport import GuardedSession, Limits, open_session, retry_after
 
+LONGEST = 10 * 365 * 86_400  # seconds that anything may be said to last
 _LIMITS = Limits(connect=10.0, read=60.0, total=180.0, redirects=0)
 
 
@@ -56,11 +60,13 @@ class Http:
         headers: Mapping[str, str] | None = None,
         **_: object,  # redirections and connection_type are httplib2's
     ) -> tuple[httplib2.Response, bytes]:
-        """Send; once more with a new access token if the first was refused (401)."""
+        """Send; once more with a new access token if the first was refused (401). Raises HttpError."""
         token = self._bearer(None)
         answer = self._send(uri, method, body, headers, token)
         if answer.status == 401:
             answer = self._send(uri, method, body, headers, self._bearer(token))
+        if answer.status >= 300:
+            raise HttpError(answer, answer.content, uri)  # the library stumbles over errors of a shape it doesn't know
         return answer, answer.content
 
     def _send(
@@ -109,19 +115,30 @@ class AuthRequest(auth_transport.Request):
         timeout: float | None = None,
         **_: Any,
     ) -> _Told:
-        """Send one request; its time is bounded by the session. Raises Unavailable for an answer that is no token.
+        """Send one request; its time is bounded by the session. Raises ProviderError for what isn't a good token.
 
-        The library takes whatever came with 200, and calls one without a token a refusal.
+        The library would call every answer a refusal that it can't read, repeat some, and sleep in between.
         """
         answer = self._session.request(method, url, data=body, headers=dict(headers or {}), allow_redirects=False)
-        if answer.status_code == 200 and not _is_token(answer.content):
+        told = json_object(answer.content)
+        if answer.status_code != 200:
+            pause = retry_after(answer.headers.get("Retry-After"), now=datetime.now(UTC))
+            raise of_token_endpoint(answer.status_code, told, url, pause)
+        if not is_token(told):
             raise Unavailable(f"{urlsplit(url).netloc} answered something that is no access token")
         return _Told(answer.status_code, answer.headers, answer.content)
 
 
-def _is_token(content: bytes) -> bool:
+def json_object(content: bytes) -> dict[str, Any]:
+    """What an answer says, {} for one that is no JSON object."""
     try:
         told = json.loads(content)
-        return isinstance(told["access_token"], str) and int(told.get("expires_in") or 0) >= 0
-    except (ValueError, LookupError, TypeError):
-        return False
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def is_token(told: Mapping[str, Any]) -> bool:
+    """Whether an answer gives an access token, for a time that can be."""
+    token, lasts = told.get("access_token"), told.get("expires_in", 0)
+    return isinstance(token, str) and bool(token) and isinstance(lasts, int) and 0 <= lasts <= LONGEST

@@ -17,7 +17,7 @@ from providers.model import ChangePage, RemoteCalendar, RemoteEvent, Role, Unrea
 from providers.zone_names import iana_name
 
 PAGE = 2_500
-_MOST_PAGES = 10_000
+_MOST_PAGES = 2_000
 _CALENDAR_FIELDS = (
     "nextPageToken,items(id,summary,summaryOverride,timeZone,backgroundColor,accessRole,primary,hidden,deleted,"
     "conferenceProperties)"
@@ -47,22 +47,29 @@ def calendars_of(calls: Calls) -> list[RemoteCalendar]:
 
 
 def _calendar(entry: Mapping[str, Any]) -> RemoteCalendar | None:
-    remote_id, role = entry.get("id"), _ROLES.get(str(entry.get("accessRole")))
-    if not isinstance(remote_id, str) or role is None or entry.get("deleted"):
+    remote_id, told = entry.get("id"), str(entry.get("accessRole"))
+    if not isinstance(remote_id, str) or not remote_id or told == "none" or entry.get("deleted"):
         return None
-    kinds = (entry.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
-    can_write = role in ("owner", "writer")
+    role = _ROLES.get(told, "reader")  # a role that is new shall not let a calendar vanish
+    can_write, colour = role in ("owner", "writer"), entry.get("backgroundColor")
     return RemoteCalendar(
         remote_id=remote_id,
         name=str(entry.get("summaryOverride") or entry.get("summary") or remote_id),
-        colour=entry.get("backgroundColor"),
+        colour=colour if isinstance(colour, str) else None,
         tz=iana_name(str(entry.get("timeZone") or "")),
         can_write=can_write,
         role=role,
         is_primary=entry.get("primary") is True,
         is_hidden=entry.get("hidden") is True,
-        makes_links=can_write and "hangoutsMeet" in kinds,
+        makes_links=can_write and "hangoutsMeet" in _solutions(entry),
     )
+
+
+def _solutions(entry: Mapping[str, Any]) -> list[Any]:
+    """The kinds of meetings that may be made in a calendar."""
+    told = entry.get("conferenceProperties")
+    kinds = told.get("allowedConferenceSolutionTypes") if isinstance(told, Mapping) else None
+    return kinds if isinstance(kinds, list) else []
 
 
 # Events
@@ -109,8 +116,8 @@ def compared(calls: Calls, calendar: RemoteCalendar, known: Mapping[str, str]) -
             yield last.as_changes(complete=False, gone=())
         seen.update(one.remote_id for one in page.changed)
         seen.update(one.remote_id for one in page.unreadable)
-        page.changed = [one for one in page.changed if known.get(one.remote_id) != one.etag]
-        page.unreadable = [one for one in page.unreadable if known.get(one.remote_id) != one.etag]
+        page.changed = [one for one in page.changed if not one.etag or known.get(one.remote_id) != one.etag]
+        page.unreadable = [one for one in page.unreadable if not one.etag or known.get(one.remote_id) != one.etag]
         last = page
     yield last.as_changes(complete=False, gone=tuple(sorted(known.keys() - seen)))
 
@@ -166,15 +173,16 @@ def pages(page: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, An
         token = answer.get("nextPageToken")
         if not token:
             return
-        if token in seen:
+        if not isinstance(token, str) or not token.isascii() or token in seen:
             break
         seen.add(token)
     raise InvalidResponse("Google's list goes round in circles: a page names an earlier one as the next")
 
 
 def items(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The items of a page. Raises InvalidResponse."""
-    found = answer.get("items", [])
+    """The items of a page; one without any goes on, or ends the list with a token. Raises InvalidResponse."""
+    goes_on = any(isinstance(answer.get(name), str) for name in ("nextPageToken", "nextSyncToken"))
+    found = answer.get("items", [] if goes_on else None)
     if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
         raise InvalidResponse("Google's answer holds no list of items")
     return found

@@ -18,7 +18,7 @@ from google.oauth2.credentials import Credentials
 
 from providers.errors import GrantRevoked, ProviderError, Unavailable
 from providers.google.failures import of_token_endpoint, translated
-from providers.google.http import AuthRequest, Bearer, open_google_session
+from providers.google.http import LONGEST, AuthRequest, Bearer, is_token, json_object, open_google_session
 from providers.google.permissions import Asking, Grant
 from providers.model import Connection, OAuthClient
 from providers.transport import GuardedSession
@@ -37,41 +37,41 @@ def exchange(client: OAuthClient, asking: Asking, code: str, now: datetime, pati
         "redirect_uri": asking.redirect_uri,
         "code_verifier": asking.verifier,
     }
-    told = _ask(client, client.token_uri, form, patience)
-    if not isinstance(told.get("refresh_token"), str):
+    told = _ask(client.token_uri, form, patience)
+    if not is_token(told):
+        raise Unavailable("Google's answer is no permission: try again")
+    if not isinstance(told.get("refresh_token"), str) or not told["refresh_token"]:
         raise GrantRevoked("Google gave no lasting permission (no refresh token): try again")
+    scopes = told.get("scope")
+    granted = frozenset(scopes.split()) if isinstance(scopes, str) else frozenset()
     ends_in = told.get("refresh_token_expires_in")
     grant = Grant(
         told["refresh_token"],
-        frozenset(str(told.get("scope", "")).split()) or asking.scopes,  # RFC 6749 §5.1: left out if as asked for
+        granted or asking.scopes,  # RFC 6749 §5.1: left out if as asked for
         now,
-        now + timedelta(seconds=ends_in) if isinstance(ends_in, int) and ends_in > 0 else None,
+        now + timedelta(seconds=ends_in) if isinstance(ends_in, int) and 0 < ends_in <= LONGEST else None,
     )
-    tokens_of(client, grant).seed(str(told.get("access_token", "")), told.get("expires_in"))
+    tokens_of(client, grant).seed(told["access_token"], told.get("expires_in"))
     return grant
 
 
 def revoke(client: OAuthClient, grant: Grant, patience: float | None = None) -> None:
     """Give a grant back; one that isn't good any more is fine. Raises Transient."""
     try:
-        _ask(client, client.revoke_uri, {"token": grant.refresh_token}, patience)
+        _ask(client.revoke_uri, {"token": grant.refresh_token}, patience)
     except GrantRevoked:
         return  # revoked before, by the person perhaps
 
 
-def _ask(client: OAuthClient, url: str, form: Mapping[str, str], patience: float | None) -> dict[str, Any]:
+def _ask(url: str, form: Mapping[str, str], patience: float | None) -> dict[str, Any]:
     session = open_google_session(Connection(url, patience=patience))
     try:
         with translated(url):
             answer = session.post(url, data=dict(form), allow_redirects=False)
-        try:
-            said = answer.json()
-        except ValueError:
-            said = None
-        told = said if isinstance(said, dict) else {}
-        if answer.status_code != 200:
-            raise of_token_endpoint(answer.status_code, told, url)
-        return told
+            told = json_object(answer.content)
+            if answer.status_code != 200:
+                raise of_token_endpoint(answer.status_code, told, url)
+            return told
     finally:
         session.close()
 

@@ -32,7 +32,7 @@ from providers import ical
 from providers.errors import InvalidResponse
 from providers.ical_events import BUSY_STATUS, PARTSTAT
 from providers.ical_text import escaped
-from providers.ical_values import NotUnderstood, midnight, to_utc
+from providers.ical_values import NotUnderstood, in_zone, midnight, to_utc
 from providers.ical_write import BOOKING, plain_text
 from providers.ical_zones import zone_named
 from providers.model import Attendee, ConsultationEvent, EventRef, RemoteEvent, Unreadable, WrittenEvent
@@ -85,7 +85,7 @@ def read(item: Mapping[str, Any], tz: str | None) -> Read:
         return _read(item, remote_id, etag, tz)
     except NotUnderstood as error:
         reason = str(error)
-    except (AttributeError, LookupError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         reason = "It is not shaped as an event."
     return Read(remote_id, etag, None, (Unreadable(remote_id, etag, reason, _uid(item), _shown(item)),))
 
@@ -108,8 +108,9 @@ def _series_of(item: Mapping[str, Any], remote_id: str) -> str:
 
 
 def _uid(item: Mapping[str, Any]) -> str | None:
+    """The UID on one line, as what follows it must not be read as more of the event."""
     uid = item.get("iCalUID")
-    return uid if isinstance(uid, str) and uid else None
+    return "".join(filter(str.isprintable, uid)) or None if isinstance(uid, str) else None
 
 
 def _shown(item: Mapping[str, Any]) -> str | None:
@@ -130,8 +131,7 @@ def _lines(item: Mapping[str, Any], remote_id: str, tz: str | None) -> Iterator[
             return
     stamp = partial(_on_the_clock, tz=tz) if rules else _stamp
     yield f"DTSTART{stamp(item.get('start'), 'start')}"
-    if item.get("end") is not None:
-        yield f"DTEND{stamp(item.get('end'), 'end')}"
+    yield f"DTEND{stamp(item.get('end'), 'end')}"
     yield from rules
     yield from _facts(item)
     yield from ("END:VEVENT", "END:VCALENDAR", "")
@@ -152,15 +152,17 @@ def _facts(item: Mapping[str, Any]) -> Iterator[str]:
         yield f"{BUSY_STATUS}:FREE"
     own = [one.get("responseStatus") for one in item.get("attendees") or () if one.get("self")]
     yield from (f"{PARTSTAT}:{_PARTSTATS.get(str(said), 'NEEDS-ACTION')}" for said in own[:1])
-    booking = _private(item).get(PROPERTY)
-    if booking:
+    booking = _private(item).get(PROPERTY, "")
+    if booking.isprintable() and booking:
         yield f"{BOOKING}:{escaped(booking)}"
 
 
 def _private(item: Mapping[str, Any]) -> Mapping[str, str]:
     properties = item.get("extendedProperties")
     private = properties.get("private") if isinstance(properties, Mapping) else None
-    return {name: value for name, value in private.items() if isinstance(value, str)} if private else {}
+    if not isinstance(private, Mapping):
+        return {}
+    return {name: value for name, value in private.items() if isinstance(value, str)}
 
 
 def _original(item: Mapping[str, Any], remote_id: str) -> str:
@@ -191,7 +193,7 @@ def _on_the_clock(told: object, name: str, tz: str | None) -> str:
     if not isinstance(told, Mapping) or "dateTime" not in told:
         return _stamp(told, name)
     at, zone = _time(told, name), _zone(told.get("timeZone") or tz, name)
-    wall = at.astimezone(ZoneInfo(zone)) if at.tzinfo else at
+    wall = in_zone(at, ZoneInfo(zone)) if at.tzinfo else at
     return f":{wall:%Y%m%dT%H%M%SZ}" if zone == "UTC" else f";TZID={zone}:{wall:%Y%m%dT%H%M%S}"
 
 
@@ -211,9 +213,7 @@ def _time(told: Mapping[str, Any], name: str) -> datetime:
 
 def _instant(at: datetime, zone: object, name: str) -> datetime:
     """The instant in UTC; a time without an offset is on the clock of the zone it names."""
-    if at.tzinfo is None:
-        at = to_utc(at.replace(tzinfo=ZoneInfo(_zone(zone, name))))
-    return at.astimezone(UTC)
+    return to_utc(at if at.tzinfo else at.replace(tzinfo=ZoneInfo(_zone(zone, name))))
 
 
 def _zone(name: object, of: str) -> str:
@@ -316,12 +316,12 @@ def ref_of(item: Mapping[str, Any], calendar: str) -> EventRef:
     if not isinstance(remote_id, str):
         raise InvalidResponse("Google's answer holds no event", calendar=calendar)
     link, pending = _link(item)
-    shown = item.get("htmlLink")
+    shown, etag = item.get("htmlLink"), item.get("etag")
     return EventRef(
         calendar=calendar,
         remote_id=remote_id,
         uid=_uid(item) or remote_id,
-        etag=item.get("etag"),
+        etag=etag if isinstance(etag, str) else None,
         html_link=shown if isinstance(shown, str) else None,
         join_url=link,
         link_pending=pending and link is None,
@@ -330,10 +330,16 @@ def ref_of(item: Mapping[str, Any], calendar: str) -> EventRef:
 
 def _link(item: Mapping[str, Any]) -> tuple[str | None, bool]:
     """The meeting link, and whether it is still being made ("Create events", conferenceData)."""
-    conference = item.get("conferenceData")
-    data = conference if isinstance(conference, Mapping) else {}
-    points = [one for one in data.get("entryPoints") or () if isinstance(one, Mapping)]
+    data = _object(item, "conferenceData")
+    told = data.get("entryPoints")
+    points = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
     video = next((one.get("uri") for one in points if one.get("entryPointType") == "video"), None)
     link = item.get("hangoutLink") or video
-    status = ((data.get("createRequest") or {}).get("status") or {}).get("statusCode")
+    status = _object(_object(data, "createRequest"), "status").get("statusCode")
     return (link if isinstance(link, str) and link.startswith("https://") else None), status == "pending"
+
+
+def _object(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A member that is an object, or an empty one."""
+    found = told.get(name)
+    return found if isinstance(found, Mapping) else {}

@@ -274,6 +274,13 @@ def test_an_event_is_made_without_what_google_refuses_about_it(google, provider,
     assert google.writes.unsaid == []
 
 
+def test_an_event_is_made_without_its_guest_where_no_more_guests_may_be_invited(google, provider, work):
+    google.fail(kind="refuse", method="events.insert", count=3, status=403, reason="quotaExceeded")
+    provider.create(work, consultation(attendee=BOB), "key")
+    (item,) = google.items(work.remote_id)
+    assert "attendees" not in item
+
+
 # Size
 
 

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from providers.errors import GrantRevoked, NotFound, PermissionDenied, RateLimited, SyncTokenInvalid, Unavailable
+from providers.errors import (
+    GrantRevoked,
+    InvalidResponse,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    SyncTokenInvalid,
+    Unavailable,
+)
 from providers.google.client import GoogleProvider
 from providers.google.permissions import LISTING, Grant
 from providers.model import Connection, OAuthClient, RemoteCalendar, Window
@@ -163,10 +171,11 @@ def test_a_token_that_runs_out_between_two_pages_is_renewed_once_and_the_list_go
     assert google.tokens == 2
 
 
-def test_a_new_token_that_is_refused_too_means_that_the_permission_is_gone(google, opened):
+def test_a_new_token_that_is_refused_too_is_a_fault_that_may_pass(google, opened):
+    """Only the token endpoint knows that a permission was revoked."""
     google.answers.extend([refusal(401, "authError")] * 2)
-    with pytest.raises(GrantRevoked):
-        pull(opened())
+    with pytest.raises(Unavailable):
+        pull(opened(pauses=()))
     assert google.tokens == 2
 
 
@@ -179,6 +188,60 @@ def test_a_list_that_goes_round_in_circles_ends(google, opened):
     google.answers.extend([page("one", nextPageToken="p2")] * 3)
     with pytest.raises(Exception, match="round in circles"):
         pull(opened())
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"timeZone": "Europe/Berlin"}', b'{"items": null}', b"[]"])
+@pytest.mark.parametrize("token", [None, "sync-0"])
+def test_an_answer_that_says_nothing_is_not_an_empty_calendar(google, opened, body, token):
+    google.answers.extend([(200, body, {})] * 3)
+    with pytest.raises((Unavailable, InvalidResponse)):
+        pull(opened(), token)
+    google.answers.clear()
+    google.answers.extend([(200, body, {})] * 3)
+    with pytest.raises((Unavailable, InvalidResponse)):
+        opened().list_calendars()
+
+
+ODD = [b"[]", b"5", b"null", b'[{"error": {}}]', b'{"error": "x"}', b'{"error": {"errors": [5]}}']
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_a_refusal_of_any_shape_is_a_refusal(google, opened, body):
+    google.answers.append((403, body, {}))
+    with pytest.raises(PermissionDenied):
+        pull(opened())
+
+
+@pytest.mark.parametrize("token", [7, ["p2"], {"a": 1}, "\ud800"])
+def test_a_next_page_without_a_name_ends_the_list(google, opened, token):
+    google.answers.append(page("one", nextPageToken=token))
+    with pytest.raises(InvalidResponse):
+        pull(opened())
+
+
+BUSY = RemoteCalendar("boss@example", "Boss", role="free_busy")
+NEAR = Window(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "calendars",
+    [
+        None,
+        [],
+        {},
+        {"boss@example": {}},
+        {"boss@example": {"busy": {}}},
+        {"boss@example": {"busy": [{"start": "2026-11-24T09:00:00Z"}]}},
+        {"boss@example": {"busy": [{"start": "2026-11-24T09:00:00Z", "end": "2026-11-24T08:00:00Z"}]}},
+        {"boss@example": {"busy": [{"start": "0001-01-01T00:00:00Z", "end": "2026-11-24T08:00:00Z"}]}},
+        {"boss@example": {"errors": [7]}},
+        {"boss@example": {"errors": "internalError", "busy": []}},
+    ],
+)
+def test_what_does_not_say_when_a_calendar_is_busy_is_never_free(google, opened, calendars):
+    google.answers.extend([(200, json.dumps({"calendars": calendars}).encode(), {})] * 3)
+    with pytest.raises((InvalidResponse, Unavailable)):
+        list(opened().changes(BUSY, None, NEAR))
 
 
 def test_an_event_that_is_no_event_does_not_stop_the_page(google, opened):

@@ -78,7 +78,9 @@ def answer(status, *reasons, headers=()):
         (403, "somethingNew", errors.PermissionDenied),
         (403, "insufficientPermissions", errors.GrantRevoked),
         (403, "accessNotConfigured", errors.Unavailable),
-        (401, "authError", errors.GrantRevoked),
+        (401, "authError", errors.Unavailable),  # the token is new: only the token endpoint knows of a revocation
+        (401, "required", errors.Unavailable),
+        (400, "required", errors.Unsupported),  # a field is missing
         (401, "push.webhookUrlUnauthorized", errors.Unsupported),
         (400, "push.webhookUrlNotHttps", errors.Unsupported),
         (400, "pushNotSupportedForRequestedResource", errors.Unsupported),
@@ -108,6 +110,15 @@ def test_the_reasons_of_the_newer_form_count_too():
     told = json.dumps({"error": {"code": 403, "status": "PERMISSION_DENIED", "details": details}}).encode()
     with pytest.raises(errors.GrantRevoked, match="connect the account again"), translated(ENDPOINT):
         raise api.HttpError(httplib2.Response({"status": "403"}), told)
+    for error in ({"status": "RESOURCE_EXHAUSTED"}, {"details": [{"reason": "RATE_LIMIT_EXCEEDED"}]}):
+        with pytest.raises(errors.RateLimited), translated(ENDPOINT):
+            raise api.HttpError(httplib2.Response({"status": "403"}), json.dumps({"error": error}).encode())
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b'{"code": 410}', b'{"error": {"errors": [{"reason": "gone"}]}}'])
+def test_410_ends_a_sync_token_whatever_its_body_says(content):
+    with pytest.raises(errors.SyncTokenInvalid), translated(ENDPOINT):
+        raise api.HttpError(httplib2.Response({"status": "410"}), content, uri=f"{ENDPOINT}?syncToken=x&alt=json")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'{"error": "x"}', b'{"error": {"errors": [1, {"a": 2}]}}'])
@@ -141,12 +152,13 @@ def test_a_refused_renewal_means_what_the_token_endpoint_says(told, leaf, says):
 
 def test_a_token_endpoint_that_fails_is_no_revocation():
     assert type(of_token_endpoint(503, {}, ENDPOINT)) is errors.Unavailable
-    assert type(of_token_endpoint(429, {}, ENDPOINT)) is errors.Unavailable
-    assert type(of_token_endpoint(400, {}, ENDPOINT)) is errors.GrantRevoked
+    assert type(of_token_endpoint(429, {}, ENDPOINT)) is errors.RateLimited
+    assert type(of_token_endpoint(400, {}, ENDPOINT)) is errors.Unavailable
+    assert type(of_token_endpoint(400, {"error": "something_new"}, ENDPOINT)) is errors.Unavailable
     with pytest.raises(errors.Unavailable), translated(ENDPOINT):
         raise auth.RefreshError("<html>", retryable=True)
 
 
-@pytest.mark.parametrize("status", [301, 403, 404, 405, 429, 500])
+@pytest.mark.parametrize("status", [301, 403, 404, 405, 500])
 def test_an_endpoint_that_is_somewhere_else_revokes_nobody_s_permission(status):
     assert type(of_token_endpoint(status, {}, ENDPOINT)) is errors.Unavailable

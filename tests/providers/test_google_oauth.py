@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from providers.errors import GrantRevoked, InvalidResponse, Unavailable
+from providers.errors import GrantRevoked, InvalidResponse, Transient, Unavailable
 from providers.google import oauth
 from providers.google.http import open_google_session
 from providers.google.permissions import (
@@ -153,7 +153,9 @@ def test_a_code_is_turned_into_a_grant_with_the_proof_that_it_is_ours(google):
     [
         ((400, {"error": "invalid_grant", "error_description": "SECRET"}), GrantRevoked),
         ((200, {"access_token": "at", "expires_in": 3599}), GrantRevoked),
-        ((200, b"half a JS"), GrantRevoked),
+        ((200, b"half a JS"), Unavailable),
+        ((200, {"access_token": "at", "expires_in": 10**15, "refresh_token": "rt"}), Unavailable),
+        ((400, {"error": {"code": 503}}), Unavailable),
         ((401, {"error": "invalid_client"}), Unavailable),
         ((503, b""), Unavailable),
     ],
@@ -240,7 +242,25 @@ def test_giving_back_is_not_done_while_google_fails(google):
         oauth.revoke(google["client"], grant())
 
 
-@pytest.mark.parametrize("body", [b"half a JS", b"[]", b"{}", b'{"access_token": "at", "expires_in": "soon"}', b"7"])
+ODD = [b"half a JS", b"[]", b"{}", b"7", b"null", b"[" * 100_000]
+ODD += [
+    b'{"access_token": %s, "expires_in": %s}' % pair
+    for pair in ((b'"at"', b'"soon"'), (b'""', b"1"), (b'"a"', b"1e400"))
+]
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 429, 500, 502, 503])
+@pytest.mark.parametrize(
+    "body", [b"<html>Error 502 (Server Error)!!1</html>", b"", b'{"error": {"code": 503}}', b"null"]
+)
+def test_a_gateway_s_page_at_the_token_endpoint_revokes_nothing_and_is_not_waited_for(google, status, body):
+    google["answer"] = (status, body)
+    with pytest.raises(Transient):
+        get(google, grant())
+    assert len(google["forms"]) == 1
+
+
+@pytest.mark.parametrize("body", ODD)
 def test_an_answer_that_is_no_token_is_a_fault_that_may_pass(google, body):
     google["answer"] = (200, body)
     given = grant()

@@ -133,7 +133,8 @@ def test_a_deleted_event_is_gone_whatever_else_is_told_of_it(tombstone):
         {"recurrence": ["RRULE:FREQ=DAILY"], "start": {"dateTime": "2026-11-24T09:00:00Z", "timeZone": "Mars/Olympus"}},
         {"attendees": ["SECRET"]},
         {"attendees": 7},
-        {"extendedProperties": {"private": [1]}},
+        {"end": None},
+        {"end": {"dateTime": "9999-13-31T23:59:59-05:00"}},
         {"recurringEventId": "abc", "originalStartTime": {"dateTime": "SECRET"}},
         {"recurringEventId": "abc"},
     ],
@@ -145,6 +146,25 @@ def test_an_event_that_can_not_be_understood_is_named_and_raises_nothing(broken)
     assert (bad.remote_id, bad.etag, bad.uid) == ("abc", '"1"', "abc@google.com")
     assert bad.reason.endswith(".")
     assert "SECRET" not in repr(found)
+
+
+@pytest.mark.parametrize("private", [[1], 7, {"syncdBooking": 7}, {"syncdBooking": "a\nTRANSP:TRANSPARENT"}])
+def test_odd_properties_of_others_are_as_if_they_were_not_there(private):
+    found = wire.read(item(extendedProperties={"private": private}), BERLIN)
+    assert found.event.skeleton == wire.read(item(), BERLIN).event.skeleton
+
+
+def test_a_uid_can_not_say_more_of_its_event():
+    found = wire.read(item(iCalUID="u\r\nTRANSP:TRANSPARENT\nX-SYNCD-BOOKING:bkg_other"), BERLIN)
+    assert only(found).transparency == "OPAQUE"
+    assert "\r\nX-SYNCD-BOOKING" not in found.event.skeleton
+
+
+@pytest.mark.parametrize("ever", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+14:00"])
+def test_an_event_at_the_edge_of_time_stops_nothing(ever):
+    for told in ({"start": {"dateTime": ever}}, {"end": {"dateTime": ever}}, {"recurrence": ["RRULE:FREQ=DAILY"]}):
+        found = wire.read(item(**{**told, "originalStartTime": {"dateTime": ever}, "recurringEventId": "abc"}), BERLIN)
+        assert found.event or found.unreadable
 
 
 def test_an_item_without_an_id_stops_nothing():
@@ -243,6 +263,8 @@ def test_one_of_ours_that_can_not_be_understood_is_an_error(broken):
             False,
         ),
         ({"hangoutLink": "javascript:alert(1)"}, None, False),
+        ({"conferenceData": {"entryPoints": 7, "createRequest": "x"}}, None, False),
+        ({"conferenceData": [], "hangoutLink": 7}, None, False),
     ],
 )
 def test_a_meeting_link_is_known_or_pending_or_none(more, link, pending):
