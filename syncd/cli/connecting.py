@@ -236,7 +236,7 @@ def choose_among(
 ) -> tuple[Wanted, Found]:
     """Ask a person which calendars matter, as far as it wasn't said. Raises ApiError."""
     if choosing.blocks is None or choosing.target is None:
-        rows = [(str(n), c.name, c.tz or "", _yes(c.can_write)) for n, c in enumerate(calendars, 1)]
+        rows = [(str(n), c.name + _marks(c), c.tz or "", _yes(c.can_write)) for n, c in enumerate(calendars, 1)]
         asker.table(("", "calendar", "zone", "writable"), rows)
     blocks, target = choosing.blocks, choosing.target
     if blocks is None:
@@ -245,6 +245,13 @@ def choose_among(
         target = asker.ask(_which_target(calendars, _usual_target(calendars, choosing)))
     choice = connection.choice_of(calendars, blocks, target)
     return replace(wanted, blocks=tuple(blocks), target=target), Found(calendars, choice)
+
+
+def _marks(calendar: RemoteCalendar) -> str:
+    """What tells calendars apart beside their names, where the provider says it."""
+    said = {"yours": calendar.is_primary, "hidden there": calendar.is_hidden, "free/busy": calendar.role == "free_busy"}
+    marks = ", ".join(mark for mark, holds in said.items() if holds)
+    return f" ({marks})" if marks else ""
 
 
 def _which_block(calendars: Sequence[RemoteCalendar], usual: Sequence[str]) -> Question[list[str]]:

@@ -44,6 +44,9 @@ class CalendarView(BaseModel):
     colour: str | None
     time_zone: str | None
     can_write: bool
+    role: Literal["owner", "writer", "reader", "free_busy"] | None
+    primary: bool
+    hidden: bool
     blocks: bool
     target: bool
     state: Literal["never_pulled", "fresh", "stale", "held_back"]
