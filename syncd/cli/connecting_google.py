@@ -95,7 +95,7 @@ def _connect(visit: _Visit, *, as_json: bool) -> tuple[Sequence[Step], Found]:
             signed = _signed_in_again(visit, signed, scopes, sign_in.needed_by(found))
         wanted = replace(wanted, access=signed.access(known))
         steps, found = _seen(visit, wanted, found, as_json=as_json)
-        _store(visit, wanted, found)
+        found = _store(visit, signed, wanted, found)
     return steps, found
 
 
@@ -198,11 +198,27 @@ def _seen(visit: _Visit, wanted: Wanted, found: Found, *, as_json: bool) -> tupl
         )
 
 
-def _store(visit: _Visit, wanted: Wanted, found: Found) -> None:
-    """Store the account, if nobody made another's of it meanwhile."""
+def _store(visit: _Visit, signed: Signed, wanted: Wanted, found: Found) -> Found:
+    """Store the account, unless it became another's meanwhile, or was disconnected; what was chosen meanwhile stays."""
     services, wish = visit.installation.services, visit.wish
     with services.store.write() as session:
         known = connection.known_account(session, wish.freelancer, wish.name, GOOGLE)
-        sign_in.check_user(wanted.access.username, wish.name, known)
+        sign_in.check_user(signed.user, wish.name, known)
+        if visit.known.is_connected and not known.is_connected:
+            raise ApiError("wrong-state", "the account was disconnected meanwhile: nothing was changed, run it again")
+        wanted, found = _as_by_now(visit, wanted, found, known)
+        sign_in.check_granted(signed.grant, sign_in.needed_by(found))
         storing = connection.Storing(session, services.config, services.vault, services.clock())
         connection.store_account(storing, wanted, known, found)
+    return found
+
+
+def _as_by_now(visit: _Visit, wanted: Wanted, found: Found, known: Known) -> tuple[Wanted, Found]:
+    """What was said here, laid over what is known by now: a browser takes its time, and others choose as well."""
+    if not known.is_connected:
+        return wanted, found
+    was_asked, wish = visit.asker.is_talking and not visit.known.is_connected, visit.wish
+    blocks = wanted.blocks if was_asked or wish.blocks is not None else known.blocks
+    target = wanted.target if was_asked or wish.target is not None else known.target
+    wanted = replace(wanted, blocks=blocks, target=target, habits=known.habits)
+    return wanted, replace(found, choice=plan_choice(found.calendars, blocks, target))

@@ -58,6 +58,7 @@ class _Reply:
 _ELSEWHERE = _Reply(
     HTTPStatus.NOT_FOUND, "Nothing here", "syncd waits here for the answer to a sign-in, and for that alone."
 )
+_NOT_UNDERSTOOD = _Reply(HTTPStatus.BAD_REQUEST, "Not understood", "This isn't a request that syncd waits for.")
 
 
 @dataclass(slots=True)
@@ -162,14 +163,18 @@ def _reply(said: bytes, state: str, port: int) -> _Reply:
     words = head.split(" ")
     hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
     if hosts != [f"127.0.0.1:{port}"] or len(words) != 3 or words[0] != "GET":
-        return _Reply(HTTPStatus.BAD_REQUEST, "Not understood", "This isn't a request that syncd waits for.")
-    return _judged(words[1], state) if urlsplit(words[1]).path == "/" else _ELSEWHERE
+        return _NOT_UNDERSTOOD
+    return _judged(words[1], state)
 
 
 def _judged(address: str, state: str) -> _Reply:
-    """What an address that a browser was sent to says."""
-    said = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-    if not said:
+    """What an address that a browser was sent to says; it may be anyone's, and no address at all."""
+    try:
+        parts = urlsplit(address)
+        said = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    except ValueError:
+        return _NOT_UNDERSTOOD
+    if parts.path != "/" or not said:
         return _ELSEWHERE
     if not hmac.compare_digest(said.get("state", "").encode(), state.encode()):
         text = "This answer belongs to another sign-in: nothing was done with it. Use the address that syncd shows now."

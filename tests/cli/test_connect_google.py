@@ -166,6 +166,40 @@ def test_reconnecting_keeps_the_choices_and_asks_for_all_of_it_at_once(shell, go
     assert len(google.oauth.asked) == 1
 
 
+def test_what_is_chosen_while_the_browser_is_open_stays(shell, ask, google, account, inside):
+    google.make_calendar("Private")
+    assert shell(*CONNECT, "--blocks", "Work").code == 0
+    asked = ask("--target", "Work")
+    assert shell("calendars", "--blocks", "Private").code == 0
+    with inside().store.write() as session:
+        session.scalars(select(Account)).one().tentative = "free"
+    asked.consent()
+    assert asked.end()[0] == 0
+    row, _ = account()
+    assert (sorted(row.blocks), row.target, row.tentative) == (["Private", "Work"], "Work", "free")
+
+
+def test_what_is_chosen_meanwhile_needs_its_permission_as_well(shell, ask, google, account):
+    google.make_calendar("Boss", role="freeBusyReader")
+    assert shell(*CONNECT, "--blocks", "Work").code == 0
+    before, asked = account()[1], ask()
+    assert shell("calendars", "--blocks", "Boss").code == 0
+    asked.consent()
+    code, _, err = asked.end()
+    assert (code, "share with you without details" in err) == (77, True), err
+    assert account()[1] == before
+
+
+def test_an_account_that_is_disconnected_meanwhile_stays_so(shell, ask, google, account):
+    assert shell(*CONNECT).code == 0
+    asked = ask()
+    assert shell("disconnect", "google").code == 0
+    asked.consent()
+    code, _, err = asked.end()
+    assert (code, "was disconnected meanwhile" in err) == (1, True), err
+    assert (account()[0].active, google.oauth.permissions) == (False, {})
+
+
 def test_another_google_user_is_refused_with_a_sentence(shell, google, account):
     assert shell(*CONNECT).code == 0
     before = account()[1]
@@ -226,8 +260,9 @@ def test_only_the_answer_that_was_asked_for_opens_the_door(ask, google, account)
         asked.knock(f"/elsewhere?state={asked.state}&code=4/stolen"),
         asked.knock("/favicon.ico"),
         asked.knock("/"),
+        asked.knock(f"//[?state={asked.state}&code=4/stolen"),
     ]
-    assert [status for status, _, _ in wrong] == [403, 403, 400, 400, 404, 404, 404]
+    assert [status for status, _, _ in wrong] == [403, 403, 400, 400, 404, 404, 404, 400]
     assert all("default-src 'none'" in headers["Content-Security-Policy"] for _, _, headers in wrong)
     asked.consent()
     code, out, err = asked.end()
@@ -269,7 +304,8 @@ def test_ctrl_c_ends_the_waiting(ask):
 def test_the_address_a_browser_ended_at_may_be_pasted(on_terminal, shell, google, account):
     del shell.environment["BROWSER"]
     terminal = on_terminal(*CONNECT, "--blocks", "*", "--target", "none", "--no-browser")
-    terminal.answer("can't be opened there.", "http://127.0.0.1:1/?state=wrong&code=x")
+    terminal.answer("can't be opened there.", "http://[")
+    terminal.answer("That isn't the address", "http://127.0.0.1:1/?state=wrong&code=x")
     url = re.search(rf"{re.escape(google.url)}\S+", terminal.shown.replace("\n", " "))[0]
     query = parse_qs(urlsplit(url).query)
     redirect = query["redirect_uri"][0]
