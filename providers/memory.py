@@ -305,7 +305,8 @@ class MemoryProvider:
     def _linked(self, ref: EventRef) -> EventRef:
         left, link = self._account.pending.get(ref.remote_id), self._account.link
         made = link.format(ref.remote_id) if link and left == 0 else None
-        return replace(ref, join_url=made, link_pending=bool(left))
+        invited = ref.remote_id in self._account.attendees
+        return replace(ref, join_url=made, link_pending=bool(left), invited=invited)
 
     def _resource(self, ref: EventRef) -> _Resource:
         resource = self._account.calendar(ref.calendar).resources.get(ref.remote_id)

@@ -206,8 +206,8 @@ class Attendee:
 class ConsultationEvent:
     """A consultation as it is written to a calendar: the fields that are ours, and no others.
 
-    With an `attendee` the provider is asked to invite and to tell of every change; without one it is asked to tell no
-    one. `wants_link` asks for a meeting link where the calendar makes such. Both are written at creation only.
+    With an `attendee` the provider is asked to invite them, else to tell no one. `wants_link` asks for a meeting link
+    where the calendar makes such. Both are written at creation only.
     """
 
     booking_id: str
@@ -227,7 +227,7 @@ class EventRef:
     """Where a written event is; `etag` as of the read or write this came from.
 
     `join_url` is its meeting link; while that is `link_pending`, the provider is still making it: read again later.
-    `invited` says that the provider invited someone for us, who is told when the event goes.
+    `invited` says that the provider invited someone for us, who is told of what becomes of the event.
     """
 
     calendar: str

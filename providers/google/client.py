@@ -177,7 +177,7 @@ class GoogleProvider:
             calendarId=ref.calendar,
             eventId=ref.remote_id,
             body=wire.changed_event(event),
-            sendUpdates=_whom_to_tell(tell=event.attendee is not None),
+            sendUpdates=_whom_to_tell(tell=ref.invited),
             fields=wire.WRITTEN_FIELDS,
         )
         try:

@@ -38,9 +38,9 @@ from providers.ical_zones import zone_named
 from providers.model import Attendee, ConsultationEvent, EventRef, RemoteEvent, Unreadable, WrittenEvent
 from providers.zone_names import iana_name
 
-PROPERTY, SEQUENCE = "syncdBooking", "syncdSequence"
-"""Private extended properties of our events: whose they are, and how often they were moved. Keys of more than 44
-characters would be dropped without a word."""
+PROPERTY, SEQUENCE, INVITED = "syncdBooking", "syncdSequence", "syncdInvited"
+"""Private extended properties of our events: whose they are, how often they were moved, and whether someone was invited
+to them by us. Keys of more than 44 characters would be dropped without a word."""
 
 EVENT_FIELDS = (
     "id,iCalUID,etag,status,start,end,recurrence,recurringEventId,originalStartTime,transparency,eventType,"
@@ -238,6 +238,7 @@ def new_event(event: ConsultationEvent, idempotency_key: str, *, with_link: bool
     body["description"] = _description(event.description)
     if event.attendee is not None:
         body["attendees"] = [_attendee(event.attendee)]
+        body["extendedProperties"]["private"][INVITED] = "yes"
     if with_link:
         key = {"type": "hangoutsMeet"}
         body["conferenceData"] = {
@@ -325,6 +326,7 @@ def ref_of(item: Mapping[str, Any], calendar: str) -> EventRef:
         html_link=shown if isinstance(shown, str) else None,
         join_url=link,
         link_pending=pending and link is None,
+        invited=_private(item).get(INVITED) == "yes",
     )
 
 

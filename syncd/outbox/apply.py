@@ -37,7 +37,7 @@ def create(
     server may have been wrong for a moment, and a whole calendar may come back.
     """
     for old in earlier:
-        remove(provider, calendar, None, old, invited=event.attendee is not None)
+        remove(provider, calendar, None, old)
     try:
         return _made(provider, calendar, event, key)
     except AlreadyExists:
@@ -64,6 +64,7 @@ def change(provider: Provider, ref: EventRef, event: ConsultationEvent) -> Event
 
 
 def _still_linked(ref: EventRef, known: EventRef) -> EventRef:
+    ref = replace(ref, invited=ref.invited or known.invited)
     if ref.join_url or ref.link_pending:
         return ref
     return replace(ref, join_url=known.join_url, link_pending=known.link_pending)
@@ -101,23 +102,18 @@ def ask_link(provider: Provider, ref: EventRef) -> EventRef:
         return ref
 
 
-def remove(
-    provider: Provider, calendar: RemoteCalendar, ref: EventRef | None, key: str, *, invited: bool = False
-) -> None:
-    """Remove the event; without a ref, the one an unanswered attempt may have made.
-
-    Where the provider `invited` someone, it tells them.
-    """
+def remove(provider: Provider, calendar: RemoteCalendar, ref: EventRef | None, key: str) -> None:
+    """Remove the event; without a ref, the one an unanswered attempt may have made."""
     if ref is None:
         ref = _found(provider, calendar, key)
         if ref is None:
             return
     for _ in range(_TRIES):
         try:
-            provider.delete(replace(ref, invited=invited), ref.etag)
+            provider.delete(ref, ref.etag)
             return
         except ETagMismatch:
-            ref = _as_it_is(provider, ref)
+            ref = replace(_as_it_is(provider, ref), invited=ref.invited)
     raise ETagMismatch(remote_id=ref.remote_id)
 
 

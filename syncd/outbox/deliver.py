@@ -97,6 +97,7 @@ def _order(session: Session, item: OutboxItem, booking: Booking, event: BookingE
             event.html_link,
             event.join_url,
             event.link_pending,
+            event.invited,
         )
     *earlier, key = (uid_of(booking.id, generation + 1) for generation in range(event.generation))
     return _Order(step, item.id, booking.id, booking.revision, remote, ref, key, tuple(earlier), describe(booking))
@@ -126,8 +127,7 @@ def _act(provider: Provider, order: _Order) -> EventRef | None:
             return apply.change(provider, order.ref, order.event)
         if order.step == "ask_link" and order.ref is not None:
             return apply.ask_link(provider, order.ref)
-        invited = order.event.attendee is not None
-        apply.remove(provider, order.calendar, order.ref, order.key, invited=invited)
+        apply.remove(provider, order.calendar, order.ref, order.key)
     except apply.Vanished:
         pass  # the next step makes it anew, under the next generation's id
     return None
@@ -161,7 +161,7 @@ def _record(delivery: Delivery, order: _Order, ref: EventRef | None) -> bool:
 def _note_written(session: Session, event: BookingEvent, order: _Order, ref: EventRef, now: datetime) -> None:
     event.remote_id, event.etag, event.html_link, event.uid = ref.remote_id, ref.etag, ref.html_link, ref.uid
     event.written_starts_at, event.written_ends_at = order.event.start_at, order.event.end_at
-    event.drift = None
+    event.drift, event.invited = None, ref.invited
     item = session.get(OutboxItem, order.item_id)
     if ref.link_pending and item is not None and item.revision == order.revision:
         item.created_at = item.created_at if event.link_pending else now  # what is owed from now on is the link alone
@@ -201,6 +201,7 @@ def _set_link(event: BookingEvent, join_url: str | None, now: datetime, *, pendi
 def _renew(event: BookingEvent, now: datetime) -> None:
     """There is no event now; the next one, if any, has a new id."""
     _set_link(event, None, now, pending=False)
+    event.invited = False
     event.generation += 1
     event.uid = uid_of(event.booking_id, event.generation)
     event.remote_id = event.etag = event.html_link = event.drift = None

@@ -351,6 +351,7 @@ class BookingEvent(Base):
     html_link: Mapped[str | None]
     join_url: Mapped[str | None]
     link_pending: Mapped[bool] = mapped_column(default=False)  # the provider is still making the meeting link
+    invited: Mapped[bool] = mapped_column(default=False)  # the provider invited the client, whatever is set by now
     attempted_starts_at: Mapped[datetime | None]
     attempted_ends_at: Mapped[datetime | None]
     written_starts_at: Mapped[datetime | None]
@@ -384,7 +385,7 @@ class Channel(Base):
 class Farewell(Base):
     """What is owed to a provider whose account was disconnected: channels to close, a permission to give back.
 
-    `sealed` is JSON: the permission is sealed in it, and whose it is hashed.
+    `sealed` is JSON: the permission is sealed in it, with whose it is.
     """
 
     __tablename__ = "farewells"

@@ -25,7 +25,7 @@ class Listening(MemoryProvider):
         return super().create(calendar, event, idempotency_key)
 
     def update(self, ref: EventRef, event: ConsultationEvent, if_match: str) -> EventRef:
-        self.mailed.append(("update", event.attendee is not None))
+        self.mailed.append(("update", ref.invited))
         return super().update(ref, event, if_match)
 
     def delete(self, ref: EventRef, if_match: str | None) -> None:
@@ -68,6 +68,19 @@ def test_the_client_is_told_of_creation_change_and_removal_only_by_a_provider_th
     house.sync()
     assert mailed == [(call, who == "provider") for call in ("create", "update", "delete")]
     assert house.remote.attendees == ({f"{booking}-1": GRACE} if who == "provider" else {})
+
+
+@pytest.mark.parametrize("who", ["provider", "none"])
+def test_who_was_invited_is_told_whatever_is_set_by_then(house, at, mailed, who):
+    invite_by(house, who)
+    booking = house.book(at(12))
+    house.sync()
+    invite_by(house, "none" if who == "provider" else "provider")
+    house.reschedule(booking, at(14))
+    house.sync()
+    house.cancel(booking)
+    house.sync()
+    assert mailed == [(call, who == "provider") for call in ("create", "update", "delete")]
 
 
 def test_an_event_whose_creation_was_never_confirmed_is_taken_back_with_a_word_to_the_client(house, at, mailed):

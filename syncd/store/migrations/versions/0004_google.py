@@ -24,7 +24,8 @@ def upgrade() -> None:
         op.f("ix_events_calendar_id_generation_series_id"), "events", ["calendar_id", "generation", "series_id"]
     )
     op.add_column("booking_events", sa.Column("join_url", sa.String(), nullable=True))
-    op.add_column("booking_events", sa.Column("link_pending", sa.Boolean(), nullable=False, server_default=sa.false()))
+    for flag in ("link_pending", "invited"):
+        op.add_column("booking_events", sa.Column(flag, sa.Boolean(), nullable=False, server_default=sa.false()))
     _add_channels()
     _add_farewells()
     _add_sign_ins()
