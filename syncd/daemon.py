@@ -41,6 +41,7 @@ from syncd.sync.watches import hooks_of, mark_of
 
 log = structlog.get_logger("syncd")
 
+_ASLEEP = timedelta(minutes=2)  # without a tick: what was told meanwhile was not heard
 _STOP_PATIENCE = 5.0  # seconds
 _PACE = 0.2  # seconds between two looks at what other processes wrote, and at what signals asked for
 
@@ -132,7 +133,10 @@ class Daemon:
                 self._safely(self._tick)
 
     def _tick(self) -> None:
-        self._services.beat_at = self._services.clock()
+        now, before = self._services.clock(), self._services.beat_at
+        if before is not None and now - before > _ASLEEP:
+            _mistrust_silence(self._services)  # the machine slept
+        self._services.beat_at = now
         if not self._is_stopping:
             self._runner.submit_due()
             self._runner.submit("farewells", lambda: say_farewells(self._services))

@@ -53,6 +53,8 @@ LEAF_BY_REASON: Mapping[str, type[ProviderError]] = {
     **dict.fromkeys(
         ("backendError", "internalError", "backendNotConnected", "notReady", "transientError"), Unavailable
     ),
+    # a channel whose first answer was lost: it is open, and its messages will tell
+    **dict.fromkeys(("channelIdNotUnique", "push.channelIdNotUnique"), Unavailable),
     # what the operator has to mend: no person's permission is at fault, and it is tried again
     **dict.fromkeys(("accessNotConfigured", "accountDisabled", "dailyLimitExceededUnreg", "keyInvalid"), Unavailable),
     **dict.fromkeys(("insufficientPermissions",), GrantRevoked),
@@ -60,7 +62,7 @@ LEAF_BY_REASON: Mapping[str, type[ProviderError]] = {
     **dict.fromkeys(("authError", "expired"), Unavailable),
     **dict.fromkeys(("forbidden", "forbiddenForNonOrganizer", "requiredAccessLevel", "domainPolicy"), PermissionDenied),
     **dict.fromkeys(("notFound", "deleted", "groupNotFound"), NotFound),
-    **dict.fromkeys(("duplicate", "channelIdNotUnique", "push.channelIdNotUnique"), AlreadyExists),
+    **dict.fromkeys(("duplicate",), AlreadyExists),
     **dict.fromkeys(("conditionNotMet", "conflict", "aborted"), ETagMismatch),
     **dict.fromkeys(("fullSyncRequired", "updatedMinTooLongAgo"), SyncTokenInvalid),
     **dict.fromkeys(

@@ -87,9 +87,10 @@ def claim(
     return account
 
 
-def is_worked_on(account: Account, now: datetime) -> bool:
-    """Whether a worker seems to have the account: one that was killed seems to for a few minutes more."""
-    return _held(account, now)
+def is_worked_on(account: Account) -> bool:
+    """Whether a worker seems to have the account, however long it has been waiting for an answer; one that was killed
+    seems to until the next one comes."""
+    return account.lease_owner is not None
 
 
 def _held(account: Account, now: datetime) -> bool:

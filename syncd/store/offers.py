@@ -58,19 +58,21 @@ def offer_of(session: Session, consultation_id: str) -> Offer | None:
     return next(_offers(session, Consultation.id == consultation_id), None)
 
 
-def _offers(session: Session, *where: ColumnElement[bool]) -> Iterator[Offer]:
-    heard_at = case((Calendar.notified_at > Calendar.synced_at, Calendar.notified_at), else_=Calendar.synced_at)
-    pulls = select(func.max(heard_at)).join(Account).where(Account.freelancer_id == Freelancer.id)
-    rows = session.execute(
-        select(Freelancer, Consultation, ScheduleRow, pulls.scalar_subquery())
-        .join(Consultation, Consultation.freelancer_id == Freelancer.id)
-        .join(
-            ScheduleRow,
-            and_(ScheduleRow.freelancer_id == Freelancer.id, ScheduleRow.name == Consultation.schedule),
-        )
-        .where(*where)
+_HEARD_AT = case((Calendar.notified_at > Calendar.synced_at, Calendar.notified_at), else_=Calendar.synced_at)
+_OFFERS = (
+    select(
+        Freelancer,
+        Consultation,
+        ScheduleRow,
+        select(func.max(_HEARD_AT)).join(Account).where(Account.freelancer_id == Freelancer.id).scalar_subquery(),
     )
-    return (Offer(*row) for row in rows.all())
+    .join(Consultation, Consultation.freelancer_id == Freelancer.id)
+    .join(ScheduleRow, and_(ScheduleRow.freelancer_id == Freelancer.id, ScheduleRow.name == Consultation.schedule))
+)
+
+
+def _offers(session: Session, *where: ColumnElement[bool]) -> Iterator[Offer]:
+    return (Offer(*row) for row in session.execute(_OFFERS.where(*where)).all())
 
 
 def lock_freelancer(session: Session, freelancer_id: str) -> None:

@@ -72,6 +72,12 @@ def waiting(session: Session, booking_id: str | None = None) -> Sequence[tuple[O
     return [(item, booking) for item, booking in rows]
 
 
+def forget_link(session: Session, booking: Booking) -> None:
+    """Wait no longer for the meeting link of an event that is written."""
+    booking.event.link_pending = False
+    session.execute(delete(OutboxItem).where(OutboxItem.booking_id == booking.id))
+
+
 def drop(session: Session, item: OutboxItem) -> None:
     """Strike an item off, whatever its calendar says."""
     session.delete(item)

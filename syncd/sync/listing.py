@@ -77,10 +77,8 @@ def apply_listing(account: Account, found: Sequence[RemoteCalendar], now: dateti
         if row.tz != remote.tz and row.generation:
             row.full_wanted = True  # floating and all-day events move with the calendar's zone
         if (row.role == "free_busy") != (remote.role == "free_busy") and row.generation:
-            row.full_wanted, row.sync_token = (
-                True,
-                None,
-            )  # spans without names, or events: one says nothing of the other
+            row.full_wanted, row.sync_token = True, None  # bare spans of busy time, or events: others than before
+            row.next_pull_at, row.attempts = min(row.next_pull_at, now), 0
         row.name, row.colour, row.tz, row.can_write = remote.name, remote.colour, remote.tz, remote.can_write
         row.role, row.is_primary = remote.role, remote.is_primary
         row.is_hidden, row.makes_links = remote.is_hidden, remote.makes_links

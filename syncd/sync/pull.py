@@ -171,7 +171,7 @@ def _incremental(pull: Pull, target: Target, started_at: datetime, pages: list[C
     with pull.store.write() as session:
         calendar = _hold(pull, session, target)
         now = pull.clock()
-        held_back = _brake(pull, session, calendar, plan.removals, full=False)
+        held_back = _brake(pull, session, calendar, plan.removals, full=False, instead=_periods(target, rows))
         if held_back:
             return _hold_back(calendar, held_back, now)
         pulls.put_events(session, calendar.id, calendar.generation, rows)
@@ -300,8 +300,19 @@ def _note_drift(session: Session, target: Target, rows: list[EventRow], gone: fr
         record_drift(session, target.calendar_id, target.tz, rows, gone=gone)
 
 
+def _periods(target: Target, rows: list[EventRow]) -> int:
+    """How many new periods stand instead of others: one that moves has another name, where there are no events."""
+    return len(rows) if target.shows_no_events else 0
+
+
 def _brake(
-    pull: Pull, session: Session, calendar: Calendar, gone: set[str] | frozenset[str], *, full: bool
+    pull: Pull,
+    session: Session,
+    calendar: Calendar,
+    gone: set[str] | frozenset[str],
+    *,
+    full: bool,
+    instead: int = 0,
 ) -> HoldBack | None:
     if not gone:
         return None
@@ -309,6 +320,8 @@ def _brake(
     busy = pulls.future_busy(session, calendar.id, calendar.generation, now)
     brake = Brake(calendar.held_back_at, frozenset(calendar.held_back or ()))
     lost = gone - pulls.put_back(session, calendar.id, calendar.generation, gone)
+    if instead and 2 * (len(busy - lost) + instead) >= len(busy):
+        return None
     return plan_brake(busy, lost, brake, full=full, accept=pull.accept, now=now)
 
 

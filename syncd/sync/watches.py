@@ -72,11 +72,14 @@ class Pace:
 
 def note_pull(session: Session, calendar: Calendar, started_at: datetime, due_at: datetime, pace: Pace) -> None:
     """Note what a successful pull has seen, and when the next one is due; this one was due at `due_at`."""
-    asked_again = calendar.next_pull_at != due_at
-    if calendar.notified_at is not None and calendar.notified_at <= started_at:
+    told = calendar.notified_at
+    asked_again = calendar.next_pull_at != due_at or (told is not None and told > started_at)
+    if told is not None:
         calendar.notified_at = started_at if asked_again else None
     calendar.live_until_at = channels.live_until(session, calendar.id, started_at)
-    if not asked_again:
+    if asked_again:
+        calendar.next_pull_at = min(calendar.next_pull_at, started_at)
+    else:
         calendar.next_pull_at = next_pull_at(calendar.live_until_at, started_at, pace)
 
 
@@ -120,7 +123,7 @@ def plan_watches(found: Sequence[Channel], now: datetime, mark: str) -> WatchPla
     is_awaited = any(c.resource_id is None for c in wanted)
     opens = bool(mark) and not is_awaited and (newest is None or _renewal_at(newest) <= now)
     kept = {c.id for c in wanted if not _is_replaced(c, newest)}
-    due = [_ends_at(c) for c in there] + ([_renewal_at(newest)] if newest and not opens else [])
+    due = [_ends_at(c) for c in there] + ([_renewal_at(newest)] if newest and not opens and not is_awaited else [])
     return WatchPlan(
         opens=opens,
         retire=tuple(c.id for c in there if not c.retired and c.id not in kept),
@@ -274,8 +277,9 @@ def _asked(watching: Watching, remote: RemoteCalendar, address: str, channel_id:
 
 def _close(watching: Watching, channel_id: str) -> None:
     with watching.store.read() as session:
-        channel = session.get_one(Channel, channel_id)
-        assert channel.resource_id is not None
+        channel = session.get(Channel, channel_id)
+        if channel is None or channel.resource_id is None:
+            return  # the account was disconnected meanwhile: what is owed to it is said elsewhere
         watch = Watch(channel_id, channel.resource_id, _ends_at(channel))
     with suppress(NotFound, Unsupported):  # it is closed already; or the account is at another provider now
         watching.provider.unwatch(watch)
@@ -331,23 +335,23 @@ def hear(store: Store, message: Message, now: datetime) -> Heard:
         channel = channels.find(session, message.channel_id)
         if channel is None:
             return "unknown"
-        if not _is_news(channel, message, now):
+        if not _is_news(channel, message):
             return "known"
     with store.write() as session:
         channel = channels.find(session, message.channel_id)
         return "unknown" if channel is None else _note(session, channel, message, now)
 
 
-def _is_news(channel: Channel, message: Message, now: datetime) -> bool:
-    return channel.confirmed_at is None or (not message.is_first and _asks_for_pull(channel.calendar, now))
+def _is_news(channel: Channel, message: Message) -> bool:
+    return channel.confirmed_at is None or (not message.is_first and _asks_for_pull(channel.calendar))
 
 
-def _asks_for_pull(calendar: Calendar, now: datetime) -> bool:
+def _asks_for_pull(calendar: Calendar) -> bool:
     """Whether a change makes a pull due: not where one is waited for that hasn't begun. Of one under way nobody knows
     whether it has asked already, so another follows."""
     account = calendar.account
     wanted = calendar.is_pulled and account.active
-    return wanted and (calendar.notified_at is None or leases.is_worked_on(account, now))
+    return wanted and (calendar.notified_at is None or leases.is_worked_on(account))
 
 
 def _note(session: Session, channel: Channel, message: Message, now: datetime) -> Heard:
@@ -356,7 +360,7 @@ def _note(session: Session, channel: Channel, message: Message, now: datetime) -
         channel.confirmed_at, channel.resource_id = now, channel.resource_id or message.resource_id
         if channel.expires_at is None or channels.have_others(session, channel):
             calendar.next_watch_at = now  # what it replaces can be closed now, or it is one whose answer was lost
-    if message.is_first or not _asks_for_pull(calendar, now):
+    if message.is_first or not _asks_for_pull(calendar):
         return "known"
     calendar.notified_at = calendar.notified_at or now
     calendar.next_pull_at = _asked_at(calendar, now)
@@ -365,6 +369,6 @@ def _note(session: Session, channel: Channel, message: Message, now: datetime) -
 
 def _asked_at(calendar: Calendar, now: datetime) -> datetime:
     """At once; and never when it was due already, by which a pull under way sees that it is asked for again."""
-    if not leases.is_worked_on(calendar.account, now):
+    if not leases.is_worked_on(calendar.account):
         return min(calendar.next_pull_at, now)
     return now if calendar.next_pull_at != now else now - timedelta(microseconds=1)

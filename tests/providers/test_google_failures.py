@@ -84,7 +84,7 @@ def answer(status, *reasons, headers=()):
         (401, "push.webhookUrlUnauthorized", errors.Unsupported),
         (400, "push.webhookUrlNotHttps", errors.Unsupported),
         (400, "pushNotSupportedForRequestedResource", errors.Unsupported),
-        (400, "channelIdNotUnique", errors.AlreadyExists),
+        (400, "channelIdNotUnique", errors.Unavailable),  # it is open: the answer that said so was lost
         (404, "notFound", errors.NotFound),
         (409, "duplicate", errors.AlreadyExists),
         (410, "fullSyncRequired", errors.SyncTokenInvalid),

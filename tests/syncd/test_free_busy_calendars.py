@@ -216,4 +216,22 @@ def test_a_pull_answers_what_was_told_before_it_began(house, minutes: int, stays
     with house.services.store.write() as session:
         session.scalars(select(Calendar)).one().notified_at = told_at
     house.sync(INCREMENTAL)
-    assert house.calendar().notified_at == (told_at if stays else None)
+    assert house.calendar().notified_at == (house.now if stays else None)
+    assert (house.calendar().next_pull_at <= house.now) == stays  # a clock that steps back swallows no message
+
+
+def test_time_that_moves_is_not_time_that_vanishes(office, at):
+    for day in range(1, 15):
+        office.busy(at(10, day), 30)
+    office.house.sync(INCREMENTAL)
+    office.house.later(minutes=3)
+    office.periods["Boss"].clear()
+    for day in range(1, 15):
+        office.busy(at(11, day), 30)
+    office.house.sync(INCREMENTAL)
+    assert not office.house.is_listed(at(11, 1))
+    office.periods["Boss"].clear()
+    office.house.later(minutes=3)
+    office.house.sync(INCREMENTAL)
+    assert office.house.calendar("Boss").held_back_at is not None
+    assert not office.house.is_listed(at(11, 1))

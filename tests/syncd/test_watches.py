@@ -131,6 +131,31 @@ def test_a_channel_is_opened_once_for_a_calendar_that_is_pulled(told):
     assert told.rows()[channel_id].resource_id == "resource-Work"
 
 
+def test_a_renewal_whose_answer_was_lost_keeps_nobody_busy(told):
+    told.settle()
+    told.house.later(days=6)
+    told.faults = [Unavailable("503")]
+    told.house.sync()
+    told.house.later(seconds=1)
+    assert not told.due()
+
+
+def test_a_message_during_a_pull_that_outlasts_its_lease_is_not_lost(told):
+    first = told.settle()
+    told.house.later(minutes=10)
+    assert told.tell(first) == "due"
+    told.house.put("x", told.house.now + timedelta(days=1))
+
+    def meanwhile() -> None:
+        told.house.later(minutes=6)
+        assert told.tell(first) == "due"
+        told.house.after_each_page(lambda: None)
+
+    told.house.after_each_page(meanwhile)
+    told.house.sync()
+    assert told.due()
+
+
 @pytest.mark.parametrize("hooks", ["", hooks_of("http://book.example"), hooks_of("http://127.0.0.1:8480/")])
 def test_no_channel_is_opened_where_there_is_no_https(told, hooks):
     told.use(hooks)
