@@ -40,6 +40,7 @@ from syncd.api.limits import RateLimits
 from syncd.api.management import ROUTERS as MANAGEMENT
 from syncd.api.schemas.common import Health, Problem
 from syncd.errors import PROBLEM_TYPES, ApiError, SyncdError
+from syncd.management.signing_in import CALLBACK
 from syncd.services import Services
 
 LARGEST_BODY = 64 * 1024
@@ -160,14 +161,15 @@ class RequestIds:
 
 
 class HeadAsGet:
-    """Whatever takes GET takes HEAD (RFC 9110, 9.1); the server leaves the body out."""
+    """Whatever takes GET takes HEAD (RFC 9110, 9.1), and the server leaves the body out; but for the end of a sign-in,
+    which counts once and isn't for programs that only look at an address."""
 
     def __init__(self, app: ASGI) -> None:
         self._app = app
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""
-        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] != CALLBACK
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 

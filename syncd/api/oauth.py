@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from providers.errors import AuthorizationError, ProviderError
-from syncd.errors import ApiError, ConfigError
+from syncd.errors import ApiError, ConfigError, problem_type
 from syncd.log import scrub
 from syncd.management import signing_in
-from syncd.management.signing_in import Question, Told
+from syncd.management.signing_in import Connected, Question, Told
 from syncd.services import Services
 
 log = structlog.get_logger("syncd.api")
@@ -28,6 +28,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _LONGEST = 4096
+_PERMISSIONS = "https://myaccount.google.com/permissions"
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
@@ -48,12 +49,30 @@ def google_callback(request: Request) -> Response:
         return _failed(problem)
     if isinstance(ended, Question):
         return RedirectResponse(ended.authorize_url, 303, _HEADERS)
-    text = f"The account {ended.name} is connected, its calendars are {ended.calendars}. You can close this window."
-    return page(200, "Connected", text)
+    return page(200, "Connected", _told(ended, services.config.public_url(services.port)))
+
+
+def _told(ended: Connected, here: str) -> str:
+    """Whom the person gave what: somebody else may have sent them to Google."""
+    name, handle = ended.freelancer
+    whose = f"{name} ({handle})" if name not in ("", handle) else handle
+    count = f"{ended.calendars} calendar{'' if ended.calendars == 1 else 's'}"
+    lines = [
+        f"The account {ended.name} is connected, with {count}.",
+        f"{ended.user}'s calendars are now used by {whose} at {here} (account {ended.name}).",
+        f"If you didn't mean that, remove the permission at {_PERMISSIONS}. Else you can close this window.",
+    ]
+    if ended.missing:
+        names = ", ".join(map(repr, ended.missing))
+        lines.insert(
+            1, f"There is no calendar {names}, as was chosen: what it would block is unknown, so slots stay closed."
+        )
+    return " ".join(lines)
 
 
 def _failed(problem: ApiError | ProviderError | ConfigError) -> Response:
-    log.info("a sign-in ended without an account", reason=str(problem))
+    kind = problem_type(problem)
+    log.info("a sign-in ended without an account", reason=kind.code if kind else type(problem).__name__)
     if isinstance(problem, ApiError):
         return page(problem.problem.status, "Not connected", str(problem))
     if isinstance(problem, ConfigError):

@@ -212,7 +212,10 @@ def connect_google(
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser, only print the address.")] = False,
     port: Annotated[
-        int, typer.Option("--port", help="Of the redirect to 127.0.0.1, where the OAuth client fixes it; 0: any.")
+        int,
+        typer.Option(
+            "--port", min=0, max=65535, help="Of the redirect to 127.0.0.1, where the OAuth client fixes it; 0: any."
+        ),
     ] = 0,
     prove: Annotated[
         bool, typer.Option("--prove", help="Write, change and remove a throwaway event in --target to see it work.")

@@ -26,7 +26,7 @@ from syncd.cli.setup import Opened, opened
 from syncd.cli.show import counted, print_json, print_table, say, sentence, ways_of
 from syncd.errors import ApiError
 from syncd.log import scrub
-from syncd.store.access import FEED, Access, access_of
+from syncd.store.access import FEED, SIGNED_IN, Access, access_of
 from syncd.store.bookings import is_named
 from syncd.store.models import Account
 from syncd.sync import connect as connection
@@ -346,16 +346,16 @@ def _store(installation: Opened, wanted: Wanted, known: Known, found: Found) -> 
 
 
 def tell(wish: Wish, found: Found, steps: Sequence[Step], *, as_json: bool) -> None:
-    """Say what was connected."""
+    """Say what was connected, and whose it is where that was found out."""
     calendars = calendars_json(found)
     if as_json:
         proof = {"proof": [asdict(step) for step in steps]} if wish.prove else {}
-        print_json({"account": wish.name, "calendars": calendars, **proof})
+        whose = {"username": wish.username} if wish.provider in SIGNED_IN else {}
+        print_json({"account": wish.name, **whose, "calendars": calendars, **proof})
         return
     show_calendars(calendars)
-    say(
-        f"{wish.name} is connected, {counted(len(calendars), 'calendar')}. `syncd sync {wish.freelancer}` pulls it now;"
-    )
+    name = f"{wish.name} ({wish.username})" if wish.provider in SIGNED_IN else wish.name
+    say(f"{name} is connected, {counted(len(calendars), 'calendar')}. `syncd sync {wish.freelancer}` pulls it now;")
     say("`syncd run` keeps it up to date; `syncd calendars` changes what blocks.")
 
 

@@ -10,7 +10,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,8 +31,6 @@ from syncd.sync.connect import Found, Known, Wanted
 from syncd.sync.listing import plan_choice
 from syncd.sync.prove import Step
 from syncd.sync.sign_in import GOOGLE, Reception, Signed
-
-_PATIENCE = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,10 @@ def connect_google(config_path: Path, wish: GoogleWish, *, as_json: bool) -> int
         services = installation.services
         client = sign_in.google_client(services.config)
         known = _known(installation, wish)
-        reception = Reception(client, services.open_provider, services.store)
+        reception = Reception(client, services.open_provider, services.store, services.vault, services.clock)
         visit = _Visit(installation, wish, known, asker, door, reception)
-        steps, found = _connect(visit, as_json=as_json)
-    connecting.tell(_as_wish(wish), found, steps, as_json=as_json)
+        user, steps, found = _connect(visit, as_json=as_json)
+    connecting.tell(replace(_as_wish(wish), username=user), found, steps, as_json=as_json)
     for missing in found.choice.missing:
         complain(
             f"There is no calendar {missing!r}, as was chosen: what it would block is unknown, so slots stay closed."
@@ -81,13 +78,13 @@ def connect_google(config_path: Path, wish: GoogleWish, *, as_json: bool) -> int
     return 0 if all(step.passed for step in steps) else 1
 
 
-def _connect(visit: _Visit, *, as_json: bool) -> tuple[Sequence[Step], Found]:
+def _connect(visit: _Visit, *, as_json: bool) -> tuple[str, Sequence[Step], Found]:
+    """Whose account was connected, what was proved, and what was found."""
     known, wish = visit.known, visit.wish
     takes_bookings = bool(known.target if wish.target is None else wish.target)
     scopes = sign_in.first_scopes(known, takes_bookings=takes_bookings)
     signed = _signed_in(visit, scopes, known.user)
-    with ExitStack() as kept:
-        kept.enter_context(sign_in.giving_back_if_refused(visit.reception, signed))
+    with sign_in.giving_back_if_refused(visit.reception, signed.grant, signed.user):
         sign_in.check_user(signed.user, wish.name, known)
         wanted, found = _chosen(visit, signed.calendars)
         connecting.check_proof(_as_wish(wish), found)
@@ -96,7 +93,7 @@ def _connect(visit: _Visit, *, as_json: bool) -> tuple[Sequence[Step], Found]:
         wanted = replace(wanted, access=signed.access(known))
         steps, found = _seen(visit, wanted, found, as_json=as_json)
         found = _store(visit, signed, wanted, found)
-    return steps, found
+    return signed.user, steps, found
 
 
 def _known(installation: Opened, wish: GoogleWish) -> Known:
@@ -123,21 +120,24 @@ def _as_wish(wish: GoogleWish) -> Wish:
 def _signed_in(visit: _Visit, scopes: frozenset[str], user: str) -> Signed:
     """Send a person to Google, and look at what they come back with. Raises ProviderError, ApiError."""
     reception = visit.reception
+    with reception.store.write() as session:
+        sign_in.make_room(session, reception.clock())
     asking = sign_in.begin(visit.door.redirect_uri, scopes, user, secrets.token_urlsafe)
     _explain(visit, scopes, authorize_url(reception.client, asking))
-    brought = visit.door.wait(asking.state, _PATIENCE, may_type=visit.asker.has_person)
+    brought = visit.door.wait(asking.state, sign_in.LASTS.total_seconds(), may_type=visit.asker.has_person)
     if brought is None:
         raise PermissionDenied("nobody gave permission within ten minutes: nothing was changed, run it again")
     if not brought.code:
         raise sign_in.refused(brought.error)
-    return sign_in.end(reception, asking, brought.code, visit.installation.services.clock())
+    return sign_in.end(reception, asking, brought.code)
 
 
 def _signed_in_again(visit: _Visit, signed: Signed, scopes: frozenset[str], needed: frozenset[str]) -> Signed:
     """Ask for what the chosen calendars need besides. Raises PermissionDenied where it isn't given."""
     again = _signed_in(visit, scopes | needed, signed.user)
-    sign_in.check_user(again.user, visit.wish.name, replace(visit.known, user=signed.user))
-    sign_in.check_granted(again.grant, needed)
+    with sign_in.giving_back_if_refused(visit.reception, again.grant, again.user):
+        sign_in.check_user(again.user, visit.wish.name, replace(visit.known, user=signed.user))
+        sign_in.check_granted(again.grant, needed)
     return again
 
 

@@ -80,8 +80,9 @@ def _ask(open_provider: OpenProvider, wanted: Wanted, connection: Connection) ->
         return Found(calendars, choice_of(calendars, wanted.blocks, wanted.target))
 
 
-def within(patience: float, work: Callable[[], T]) -> T:
-    """What the work returns. Raises what it raises, TimeoutError if it takes too long: then it ends by itself.
+def within(patience: float, work: Callable[[], T], unwanted: Callable[[T], object] = bool) -> T:
+    """What the work returns. Raises what it raises, TimeoutError if it takes too long: then it ends by itself, and what
+    it made is `unwanted`.
 
     Raises ApiError where too much is being asked already.
     """
@@ -91,11 +92,27 @@ def within(patience: float, work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the waiting thread's
-            done.set_exception(error)
+            _work(done, work, unwanted)
         finally:
             _room.release()
 
     Thread(target=run, name="connect", daemon=True).start()
-    return done.result(patience)
+    try:
+        return done.result(patience)
+    except TimeoutError:
+        if done.cancel():
+            raise
+        return done.result()  # it came just then
+
+
+def _work(done: Future[T], work: Callable[[], T], unwanted: Callable[[T], object]) -> None:
+    try:
+        made = work()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the waiting thread's
+        if done.set_running_or_notify_cancel():
+            done.set_exception(error)
+        return
+    if done.set_running_or_notify_cancel():
+        done.set_result(made)
+    else:
+        unwanted(made)

@@ -7,10 +7,11 @@ all is well. The answer needs no session of a browser: its `state` is known to n
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
@@ -22,8 +23,8 @@ from syncd.management import connecting
 from syncd.management.tables import file_only
 from syncd.secrets import Vault
 from syncd.services import Services
-from syncd.store import sign_ins
-from syncd.store.access import Access
+from syncd.store import farewells, sign_ins
+from syncd.store.access import Access, sealed_whole
 from syncd.store.models import ApiKey, Freelancer
 from syncd.store.sign_ins import Begun
 from syncd.sync import sign_in
@@ -36,7 +37,7 @@ log = structlog.get_logger("syncd.management")
 CALLBACK = "/oauth/google/callback"
 PATIENCE = 15.0  # seconds
 _MOST_QUESTIONS = 2
-T = TypeVar("T")
+_LATE = timedelta(minutes=2)  # an answer that came just in time is being looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def _kept(at: Beginning, begun: Begun, asking: Asking) -> Question:
     except ConfigError:
         detail = "google isn't set up here: the operator gives [google] in the configuration, `syncd doctor` says how"
         raise invalid("/provider", detail) from None
+    sign_in.make_room(at.session, at.now)
     expires_at = sign_ins.keep(at.session, at.vault, asking.state, begun, at.now)
     return Question(authorize_url(client, asking), expires_at, sign_in.purposes(asking.scopes))
 
@@ -115,10 +117,28 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """An account that is connected now, and how many calendars it has."""
+    """An account that is connected now: at Google it is `user`'s, and here `freelancer`'s, by name and handle.
+
+    `missing` are the chosen calendars that it hasn't.
+    """
 
     name: str
+    user: str
+    freelancer: tuple[str, str]
     calendars: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A sign-in that was answered with a permission."""
+
+    begun: Begun
+    reception: Reception
+    signed: Signed
+
+    def give_back(self) -> None:
+        sign_in.give_back(self.reception, self.signed.grant, self.signed.user)
 
 
 def end(services: Services, told: Told) -> Connected | Question:
@@ -126,29 +146,55 @@ def end(services: Services, told: Told) -> Connected | Question:
 
     Raises ApiError and ProviderError, and then nothing was changed.
     """
-    with services.store.write() as session:
-        begun = sign_ins.take(session, services.vault, GOOGLE, told.state, services.clock())
-    if begun is None:
-        raise ApiError("not-found", "this sign-in isn't known, or no longer: ask for a new address, and begin again")
-    if not told.code:
-        raise sign_in.refused(told.error)
-    reception = Reception(sign_in.google_client(services.config), services.open_provider, services.store, PATIENCE)
-    asking = Asking(begun.redirect_uri, frozenset(begun.scopes), told.state, begun.verifier, begun.user)
-    signed = _patiently(lambda: sign_in.end(reception, asking, told.code, services.clock()))
-    with sign_in.giving_back_if_refused(reception, signed), services.store.write() as session:
+    received = _patiently(lambda: _received(services, told))
+    begun, signed = received.begun, received.signed
+    with (
+        _ending(services, begun),
+        sign_in.giving_back_if_refused(received.reception, signed.grant, signed.user),
+        services.store.write() as session,
+    ):
         at = Beginning(session, services.config, services.vault, services.clock(), begun.redirect_uri)
         ended = _ended(at, begun, signed)
     services.nudge()
     return ended
 
 
-def _patiently(work: Callable[[], T]) -> T:
+def _patiently(work: Callable[[], _Received]) -> _Received:
     try:
-        return connecting.within(2 * PATIENCE, work)
+        return connecting.within(2 * PATIENCE, work, _Received.give_back)
     except TimeoutError:
         raise ApiError(
             "provider-unavailable", "Google didn't answer in time: nothing was changed, begin again"
         ) from None
+
+
+def _received(services: Services, told: Told) -> _Received:
+    """Take the sign-in that the answer belongs to, once there is room to look at it."""
+    with services.store.write() as session:
+        begun = sign_ins.take(session, services.vault, GOOGLE, told.state, services.clock())
+    if begun is None:
+        detail = "this sign-in isn't known, or no longer: if it was connected a moment ago, you can close this window"
+        raise ApiError("not-found", f"{detail}; else ask for a new address, and begin again")
+    with _ending(services, begun):
+        if not told.code:
+            raise sign_in.refused(told.error)
+        client = sign_in.google_client(services.config)
+        reception = Reception(client, services.open_provider, services.store, services.vault, services.clock, PATIENCE)
+        asking = Asking(begun.redirect_uri, frozenset(begun.scopes), told.state, begun.verifier, begun.user)
+        return _Received(begun, reception, sign_in.end(reception, asking, told.code))
+
+
+@contextmanager
+def _ending(services: Services, begun: Begun) -> Iterator[None]:
+    """What was given in answer to the first question is given back at once when the second comes to nothing."""
+    try:
+        yield
+    except Exception:
+        if begun.farewell:
+            with services.store.write() as session:
+                farewells.hasten(session, begun.farewell, services.clock())
+            services.nudge()
+        raise
 
 
 def _ended(at: Beginning, begun: Begun, signed: Signed) -> Connected | Question:
@@ -164,8 +210,10 @@ def _ended(at: Beginning, begun: Begun, signed: Signed) -> Connected | Question:
         return _asked_again(at, begun, signed, needed)
     sign_in.check_granted(signed.grant, needed)
     account = store_account(Storing(at.session, at.config, at.vault, at.now), wanted, known, found)
+    farewells.drop(at.session, begun.farewell)
     log.info("an account is connected", account=account.name, account_id=account.id, freelancer=person.handle)
-    return Connected(account.name, len(signed.calendars))
+    whose = (person.name, person.handle)
+    return Connected(account.name, signed.user, whose, len(signed.calendars), found.choice.missing)
 
 
 def _still_wanted(session: Session, begun: Begun) -> tuple[Freelancer, Known]:
@@ -187,5 +235,12 @@ def _asked_again(at: Beginning, begun: Begun, signed: Signed, needed: frozenset[
         scopes=tuple(sorted(scopes)),
         user=signed.user,
         questions=begun.questions + 1,
+        farewell=_owed_if_unanswered(at, signed),
     )
     return _kept(at, again, asking)
+
+
+def _owed_if_unanswered(at: Beginning, signed: Signed) -> int:
+    """Note what was given so far: it is given back when no account has come of it by the end of the second question."""
+    sealed = sealed_whole(signed.access(Known("", frozenset())), at.vault)
+    return farewells.owe_unkept(at.session, GOOGLE, sealed, at.now + sign_ins.LASTS + _LATE, at.now)

@@ -1,6 +1,7 @@
 """How an account is reached: its address, user name and secret, and what a change of them means.
 
-A feed's address is often all that keeps it private, so it is sealed like a password, and only its host is shown.
+A feed's address is often all that keeps it private, so it is sealed like a password, and only its host is shown. With a
+permission its user's name is sealed, so that whose it was is still known when the account is gone.
 """
 
 from __future__ import annotations
@@ -36,9 +37,20 @@ def access_of(account: Account, vault: Vault) -> Access | None:
     if account.credential is None:
         return None
     opened = vault.unseal(account.credential).decode()
-    if account.provider != FEED:
-        return Access(account.url, account.username, opened)
-    return Access(**json.loads(opened)) if opened.startswith(_SEALED_WHOLE) else None
+    if account.provider == FEED:
+        return access_within(opened) if opened.startswith(_SEALED_WHOLE) else None
+    secret = access_within(opened).secret if account.provider in SIGNED_IN else opened
+    return Access(account.url, account.username, secret)
+
+
+def access_within(opened: str) -> Access:
+    """What was sealed as a whole; of what was sealed otherwise the secret alone is known."""
+    return Access(**json.loads(opened)) if opened.startswith(_SEALED_WHOLE) else Access("", secret=opened)
+
+
+def sealed_whole(access: Access, vault: Vault) -> bytes:
+    """An access, sealed with all that is known of it."""
+    return vault.seal(json.dumps({"url": access.url, "username": access.username, "secret": access.secret}))
 
 
 def renew_access(account: Account, vault: Vault, access: Access, now: datetime) -> None:
@@ -50,8 +62,8 @@ def renew_access(account: Account, vault: Vault, access: Access, now: datetime) 
     if before is None or (before.url, before.username) != (access.url, access.username):
         _forget(account, now)
     is_feed = account.provider == FEED
-    sealed = json.dumps({"url": access.url, "username": access.username, "secret": access.secret})
-    account.credential = vault.seal(sealed if is_feed else access.secret)
+    is_whole = is_feed or account.provider in SIGNED_IN
+    account.credential = sealed_whole(access, vault) if is_whole else vault.seal(access.secret)
     account.url, account.username = _host(access.url) if is_feed else access.url, access.username
     account.state, account.problem, account.attempts, account.blocked_until_at = "ok", None, 0, None
     account.next_list_at = now

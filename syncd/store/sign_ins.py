@@ -29,7 +29,8 @@ class Begun:
     """A sign-in under way: what proves that its answer is ours, and the account `name` that shall come of it.
 
     `values` are the account's settings as they were sent, `key_id` by whose leave, `user` whose permission it has to
-    be ("" if anyone's), and `questions` how often the person has been asked.
+    be ("" if anyone's), `questions` how often the person has been asked, and `farewell` what is said of the permission
+    they gave before, should they not answer (0: nothing).
     """
 
     provider: str
@@ -42,6 +43,7 @@ class Begun:
     scopes: tuple[str, ...]
     user: str = ""
     questions: int = 1
+    farewell: int = 0
 
 
 def keep(session: Session, vault: Vault, state: str, begun: Begun, now: datetime) -> datetime:

@@ -22,11 +22,10 @@ from syncd.secrets import Vault
 from syncd.store import farewells
 from syncd.store.access import Reach
 from syncd.store.engine import Store
-from syncd.store.farewells import Due, Parting
+from syncd.store.farewells import GIVEN_UP_AFTER, Due, Parting
 
 log = structlog.get_logger("syncd.sync")
 
-GIVEN_UP_AFTER = timedelta(days=3)
 PATIENCE = 15.0  # seconds for one farewell
 
 

@@ -7,17 +7,20 @@ user's. Refuses to know how a person gets to Google and back, and where a sign-i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from providers.errors import GrantRevoked, InvalidResponse, PermissionDenied, ProviderError
 from providers.google.permissions import FREE_BUSY, LISTING, PURPOSES, READING, WRITING_ALL, WRITING_OWN, Asking, Grant
 from providers.model import Connection, OAuthClient, RemoteCalendar
 from syncd.config import Config
 from syncd.errors import ApiError, ConfigError, Mistake
+from syncd.secrets import Vault
 from syncd.store import farewells
-from syncd.store.access import Access, reach_of
+from syncd.store.access import Access, reach_of, sealed_whole
 from syncd.store.engine import Store
 from syncd.sync.connect import Found, Known, OpenProvider
 from syncd.sync.listing import Choice
@@ -25,6 +28,12 @@ from syncd.sync.listing import Choice
 GOOGLE = "google"
 _FIRST = frozenset({LISTING, READING})
 _GIVING_BACK = 5.0  # seconds
+LASTS = timedelta(minutes=10)
+"""So long a person may take to answer."""
+_LEFT = (
+    "What was given is left at Google, since it isn't known whose it is: unless you begin again, or another account "
+    "of yours is in use here, remove it at https://myaccount.google.com/permissions"
+)
 
 
 def google_client(config: Config) -> OAuthClient:
@@ -60,10 +69,10 @@ def first_scopes(known: Known, *, takes_bookings: bool) -> frozenset[str]:
 
 
 def needed(chosen: Iterable[RemoteCalendar], target: RemoteCalendar | None) -> frozenset[str]:
-    """What the calendars that were chosen need beyond the first scopes."""
+    """What the calendars that were chosen need beyond the first scopes; of one whose role isn't known, the least."""
     scopes = {FREE_BUSY for calendar in chosen if calendar.role == "free_busy"}
     if target is not None:
-        scopes.add(WRITING_OWN if target.role == "owner" else WRITING_ALL)
+        scopes.add(WRITING_OWN if target.role in ("owner", None) else WRITING_ALL)
     return frozenset(scopes)
 
 
@@ -102,6 +111,8 @@ class Reception:
     client: OAuthClient
     open_provider: OpenProvider
     store: Store
+    vault: Vault
+    clock: Callable[[], datetime]
     patience: float | None = None
 
 
@@ -115,7 +126,7 @@ def refused(error: str) -> ProviderError:
     return PermissionDenied(f"Google answered {word} instead of giving permission: nothing was changed, begin again")
 
 
-def end(reception: Reception, asking: Asking, code: str, now: datetime) -> Signed:
+def end(reception: Reception, asking: Asking, code: str) -> Signed:
     """Turn the code of a person's answer into a permission, and see whose it is and what it opens.
 
     Raises PermissionDenied where a box was left unticked, GrantRevoked for a code that isn't good, Transient.
@@ -123,10 +134,20 @@ def end(reception: Reception, asking: Asking, code: str, now: datetime) -> Signe
     from providers.google.oauth import exchange  # with its libraries, once somebody signs in
 
     try:
-        grant = exchange(reception.client, asking, code, now, reception.patience)
+        grant = exchange(reception.client, asking, code, reception.clock(), reception.patience)
     except GrantRevoked as error:
         raise PermissionDenied(f"{error}: nothing was changed, begin again") from None
-    check_granted(grant, _FIRST)
+    with giving_back_if_refused(reception, grant, ""):
+        signed = _seen(reception, asking, grant)
+    with giving_back_if_refused(reception, grant, signed.user):
+        check_granted(grant, _FIRST)
+    return signed
+
+
+def _seen(reception: Reception, asking: Asking, grant: Grant) -> Signed:
+    """Whose a permission is; where its user can't be known by it, all that is missing is told."""
+    if grant.lacks({LISTING}):
+        check_granted(grant, _FIRST)
     connection = Connection("", asking.user, grant.text(), client=reception.client, patience=reception.patience)
     with closing(reception.open_provider(GOOGLE, connection)) as provider:
         calendars = provider.list_calendars()
@@ -158,20 +179,48 @@ def check_user(user: str, name: str, known: Known) -> None:
         raise ApiError("wrong-state", detail)
     if known.user and user and known.user.casefold() != user.casefold():
         detail = f"this account is {known.user}'s, and {user} has signed in: nothing was changed"
-        raise ApiError("wrong-state", f"{detail}. Sign in as {known.user}, or disconnect it first")
+        way = "disconnect it first"
+        if known.is_declared:
+            way = f'set username = "{user}" in its section of the configuration file'
+        raise ApiError("wrong-state", f"{detail}. Sign in as {known.user}, or {way}")
+
+
+# What nobody keeps
 
 
 @contextmanager
-def giving_back_if_refused(reception: Reception, signed: Signed) -> Iterator[None]:
-    """A permission that nobody keeps is given back at once, unless another account of that user lives by it."""
+def giving_back_if_refused(reception: Reception, grant: Grant, user: str) -> Iterator[None]:
+    """A permission that nobody keeps is given back at once, unless another account of that user lives by it.
+
+    Whose it is may not be known (""): then it is left where any account lives by a permission, and the error says so.
+    """
     try:
         yield
-    except Exception:
-        with reception.store.read() as session:
-            is_needed = farewells.has_account(session, GOOGLE, signed.user)
-        if not is_needed:
-            from providers.google.oauth import revoke
-
-            with suppress(ProviderError):
-                revoke(reception.client, signed.grant, _GIVING_BACK)
+    except ProviderError as error:
+        if give_back(reception, grant, user) or user:
+            raise
+        raise type(error)(f"{error}. {_LEFT}", retry_after=error.retry_after) from None
+    except BaseException:  # also what is interrupted leaves nothing behind
+        give_back(reception, grant, user)
         raise
+
+
+def give_back(reception: Reception, grant: Grant, user: str) -> bool:
+    """Give a permission back that no account lives by, or note that it is owed; returns whether that was right."""
+    from providers.google.oauth import revoke
+
+    with reception.store.read() as session:
+        if farewells.has_account(session, GOOGLE, user):
+            return False
+    try:
+        revoke(reception.client, grant, _GIVING_BACK)
+    except ProviderError:
+        sealed, now = sealed_whole(Access("", user, grant.text()), reception.vault), reception.clock()
+        with reception.store.write() as session:
+            farewells.owe_unkept(session, GOOGLE, sealed, now, now)
+    return True
+
+
+def make_room(session: Session, now: datetime) -> None:
+    """Have nothing given back while a person signs in: it would end what they are giving."""
+    farewells.make_room(session, GOOGLE, now + LASTS, now)

@@ -19,7 +19,7 @@ from providers import open_provider
 from providers.google.permissions import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
 from syncd.config import Google
 from syncd.config.fields import EnvSecret
-from syncd.management import signing_in
+from syncd.management import connecting, signing_in
 from syncd.services import say_farewells
 from syncd.store.access import access_of
 from syncd.store.models import Account, Farewell, SignIn
@@ -106,7 +106,7 @@ def test_an_account_is_there_once_its_owner_has_consented(web, google):
     assert {one["scope"] for one in begun["scopes"]} == {LISTING, READING}
     assert all(one["purpose"].startswith("to ") for one in begun["scopes"])
     page = web.come_back(web.consent(begun))
-    assert (page.status_code, "The account work is connected, its calendars are 2" in page.text) == (200, True)
+    assert (page.status_code, "The account work is connected, with 2 calendars" in page.text) == (200, True)
     made = web.account()
     assert (made["name"], made["provider"], made["username"], made["state"]) == (
         "work",
@@ -116,6 +116,50 @@ def test_an_account_is_there_once_its_owner_has_consented(web, google):
     )
     assert {c["name"]: c["blocks"] for c in made["calendars"]} == {"ada@example.com": True, "Work": True}
     assert web.grant().scopes == {LISTING, READING}
+
+
+def test_the_page_says_whom_the_calendars_were_given_to(web):
+    answer = web.house.call("PATCH", "/v1/freelancers/grace", token=web.key, json={"name": "Grace Hopper"})
+    assert answer.status_code == 200, answer.text
+    told = unescape(web.connect(name="work").text)
+    here = web.house.services.config.public_url(web.house.services.port)
+    assert f"ada@example.com's calendars are now used by grace at {here} (account work)." in told.replace(
+        "Grace (grace)", "grace"
+    )
+    assert "remove the permission at https://myaccount.google.com/permissions" in told
+
+
+def test_a_calendar_that_is_chosen_and_missing_is_named(web, google):
+    web.connect(blocks=["Work"])
+    with web.house.services.store.write() as session:
+        session.scalars(select(Account).where(Account.provider == "google")).one().blocks = ["Work", "Gone"]
+    page = web.connect()
+    assert (page.status_code, "There is no calendar 'Gone'" in unescape(page.text)) == (200, True)
+
+
+def test_a_browser_that_looks_ahead_ends_no_sign_in(web):
+    query = web.consent(web.begin())
+    assert requests.head(f"{web.house.url}/oauth/google/callback?{query}", timeout=30).status_code == 405
+    assert web.come_back(query).status_code == 200
+
+
+def test_a_sign_in_waits_for_room(web):
+    query, held = web.consent(web.begin()), []
+    while connecting._room.acquire(blocking=False):
+        held.append(1)
+    page = web.come_back(query)
+    for _ in held:
+        connecting._room.release()
+    assert page.status_code == 429
+    assert web.come_back(query).status_code == 200
+
+
+def test_the_log_names_no_calendar(web, capfd):
+    page = web.connect(blocks=["Secret meetings"])
+    assert "Secret meetings" in unescape(page.text)
+    told = "".join(capfd.readouterr())
+    assert "Secret meetings" not in told
+    assert "Work" not in told
 
 
 def test_the_page_loads_nothing_and_tells_nobody_where_it_was(web):
@@ -174,12 +218,40 @@ def test_a_box_left_unticked_twice_is_told_and_nothing_is_stored(web, google):
     assert not google.oauth.permissions, "what nobody keeps was given back"
 
 
+def test_a_second_question_that_is_refused_gives_the_first_answer_back(web, google):
+    google.make_calendar("Boss", role="freeBusyReader")
+    again = web.connect(blocks=["Boss"])
+    google.oauth.denies = True
+    web.refused(web.come_back(web.consent({"authorize_url": again.headers["Location"]})), 403, "was refused")
+    assert say_farewells(web.house.services) == 0
+    assert google.oauth.permissions == {}
+
+
+def test_a_second_question_that_nobody_answers_gives_the_first_answer_back(web, google):
+    google.make_calendar("Boss", role="freeBusyReader")
+    assert web.connect(blocks=["Boss"]).status_code == 303
+    assert say_farewells(web.house.services) == 1
+    assert google.oauth.permissions
+    web.house.clock.forward(minutes=12)
+    assert say_farewells(web.house.services) == 0
+    assert google.oauth.permissions == {}
+
+
 @pytest.mark.parametrize("missing", [LISTING, READING])
 def test_a_permission_without_which_nothing_works_is_named_with_its_purpose(web, google, missing):
     google.oauth.grants_only = frozenset({LISTING, READING}) - {missing}
     purpose = {LISTING: "to list your calendars", READING: "to see when you are busy"}[missing]
     web.refused(web.connect(), 403, purpose)
     assert web.accounts() == []
+    assert google.oauth.permissions == {}
+
+
+def test_a_permission_of_nobody_knows_whom_is_left_where_accounts_live(web, google):
+    web.connect()
+    google.oauth.user = "bob@example.com"
+    google.oauth.grants_only = frozenset({READING})
+    web.refused(web.connect(name="bob"), 403, "remove it at https://myaccount.google.com/permissions")
+    assert {user for user, _ in google.oauth.permissions} == {"ada@example.com", "bob@example.com"}
 
 
 def test_a_state_that_nobody_was_given_opens_nothing(web, google):
@@ -197,6 +269,7 @@ def test_an_answer_counts_once(web, google):
     assert web.come_back(query).status_code == 200
     web.refused(web.come_back(query), 404, "no longer")
     assert len(web.accounts()) == 1
+    assert "if it was connected a moment ago, you can close this window" in unescape(web.come_back(query).text)
 
 
 def test_an_answer_that_comes_twice_at_once_counts_once(web, google):
@@ -245,6 +318,7 @@ def test_google_failing_in_the_middle_changes_nothing(web, google, monkeypatch):
     google.fail(kind="refuse", count=99, method="calendarList.list")
     web.refused(web.connect(), 502, "503")
     assert web.accounts() == []
+    assert google.oauth.permissions == {}
 
 
 def test_google_that_does_not_answer_is_not_waited_for_long(web, google, monkeypatch):
@@ -342,6 +416,20 @@ def test_where_google_is_not_set_up_the_caller_is_told(web, problem_of):
     assert "isn't set up here" in problem_of(answer, 422, "invalid-request")["detail"]
 
 
+def test_what_comes_too_late_is_unwanted():
+    go, ended, unwanted = threading.Event(), threading.Event(), []
+
+    def forget(made):
+        unwanted.append(made)
+        ended.set()
+
+    with pytest.raises(TimeoutError):
+        connecting.within(0.01, lambda: go.wait() and "made", forget)
+    go.set()
+    ended.wait()
+    assert unwanted == ["made"]
+
+
 def test_an_idempotency_key_begins_one_sign_in(web):
     headers = {"Idempotency-Key": "one"}
     first, again = (web.house.post(ACCOUNTS, {"provider": "google"}, token=web.key, headers=headers) for _ in range(2))
@@ -382,6 +470,8 @@ def test_an_account_that_is_connected_anew_meanwhile_keeps_its_new_permission(we
     web.connect()
     web.house.call("DELETE", f"{ACCOUNTS}/{web.account()['id']}", token=web.key)
     web.connect()
+    assert say_farewells(web.house.services) == 1, "not while somebody signs in"
+    web.house.clock.forward(minutes=10)
     assert say_farewells(web.house.services) == 0
     assert google.oauth.permissions
     assert web.account()["state"] == "ok"

@@ -117,6 +117,7 @@ def test_an_account_is_connected_by_a_browser(shell, google, account):
     done = shell(*CONNECT, "--blocks", "Work", "--json")
     assert done.code == 0, done
     assert [(c["name"], c["blocks"]) for c in done.json["calendars"]] == [("ada@example.com", False), ("Work", True)]
+    assert done.json["username"] == "ada@example.com"
     row, grant = account()
     assert (row.name, row.provider, row.username, row.url, row.state) == (
         "google",
@@ -129,7 +130,9 @@ def test_an_account_is_connected_by_a_browser(shell, google, account):
 
 
 def test_what_is_asked_for_is_explained_before_the_browser_opens(shell, google):
-    told = shell(*CONNECT, "--target", "Work").err
+    done = shell(*CONNECT, "--target", "Work")
+    assert "google (ada@example.com) is connected" in done.out
+    told = done.err
     lines = [line.strip() for line in told.splitlines()]
     assert [line for line in lines if line.startswith("- ")] == [
         "- to list your calendars, so that you can choose among them",
@@ -270,6 +273,12 @@ def test_only_the_answer_that_was_asked_for_opens_the_door(ask, google, account)
     assert account()[1].scopes == {LISTING, READING}
 
 
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_cannot_be_is_refused(shell, google, port):
+    done = shell(*CONNECT, "--port", port)
+    assert (done.code, "Invalid value for '--port'" in done.err) == (2, True), done
+
+
 def test_a_browser_that_says_nothing_or_too_much_keeps_nobody_out(ask):
     asked = ask("--json")
     silent = [http.client.HTTPConnection("127.0.0.1", asked.door.port) for _ in range(40)]
@@ -293,6 +302,31 @@ def test_what_a_browser_is_shown_holds_no_code_and_says_what_to_do(ask):
     assert "begin again" in err
     assert "made-up" not in err
     assert asked.state not in err.replace(asked.url, "")
+
+
+@pytest.mark.parametrize("second", ["bob@example.com", "ada@example.com"])
+def test_a_second_question_that_comes_to_nothing_gives_both_answers_back(ask, google, second):
+    google.make_calendar("Team", role="writer")
+    asked = ask("--target", "Team")
+    asked.consent()
+    while len(found := re.findall(r"^http\S+$", asked.told, re.MULTILINE)) < 2:
+        asked.told += asked.process.stderr.readline()
+    asked.url, google.oauth.user = found[1], second
+    google.oauth.grants_only = frozenset({LISTING, READING})
+    asked.consent()
+    assert asked.end()[0] != 0
+    assert google.oauth.permissions == {}
+
+
+def test_ctrl_c_while_calendars_are_chosen_gives_the_permission_back(on_terminal, shell, google):
+    del shell.environment["BROWSER"]
+    terminal = on_terminal(*CONNECT, "--no-browser")
+    terminal.answer("can't be opened there.", "where?")
+    url = re.search(rf"{re.escape(google.url)}\S+", terminal.shown.replace("\n", " "))[0]
+    urllib.request.urlopen(url, timeout=60).read()
+    terminal.interrupt("Which of them block?")
+    assert terminal.end() == 130, terminal.shown
+    assert google.oauth.permissions == {}
 
 
 def test_ctrl_c_ends_the_waiting(ask):

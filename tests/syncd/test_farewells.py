@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from syncd.ids import new_id
 from syncd.store import farewells
 from syncd.store.access import Access, Reach, renew_access
 from syncd.store.models import Account, Channel, Farewell
+from syncd.sync import sign_in
 from syncd.sync.farewells import Saying, deliver_farewells
 from syncd.sync.listing import apply_listing
 
@@ -116,6 +118,7 @@ def test_what_is_owed_is_kept_without_anything_that_can_be_read(leaving, google)
     (token,) = google.oauth.lasting
     assert token.encode() not in kept.sealed
     assert b"ada@" not in kept.sealed
+    assert set(json.loads(kept.sealed)) == {"secret", "channels"}, "nor anything that a guess could be compared with"
 
 
 def test_it_is_tried_again_with_growing_pauses_and_given_up_after_three_days(leaving, google):
@@ -169,6 +172,33 @@ def test_a_permission_that_another_account_of_that_user_lives_by_stays(leaving, 
     assert leaving.say() == 0
     assert google.oauth.permissions
     leaving.leave(second)
+    assert leaving.say() == 0
+    assert google.oauth.permissions == {}
+
+
+def test_a_permission_of_nobody_knows_whom_stays_while_any_account_lives_by_one(leaving, google):
+    first, second = leaving.account(user="bob@example.com"), leaving.account("second")
+    with leaving.house.services.store.write() as session:
+        row = session.get_one(Account, first)
+        row.credential = leaving.house.services.vault.seal(grant_of(google, user="bob@example.com").text())
+    leaving.leave(first)
+    assert leaving.say() == 0
+    assert len(google.oauth.permissions) == 2
+    leaving.leave(second)
+    assert leaving.say() == 0
+    assert {user for user, _ in google.oauth.permissions} == {"bob@example.com"}
+
+
+def test_no_farewell_is_said_while_somebody_signs_in_but_for_ever_none_waits(leaving, google):
+    leaving.leave(leaving.account())
+    until = leaving.house.now + timedelta(days=3)
+    while leaving.house.now <= until:
+        with leaving.house.services.store.write() as session:
+            sign_in.make_room(session, leaving.house.now)
+        if leaving.house.now < until:
+            assert leaving.say() == 1
+            assert google.oauth.permissions
+        leaving.house.later(hours=12)
     assert leaving.say() == 0
     assert google.oauth.permissions == {}
 
