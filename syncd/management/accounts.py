@@ -17,7 +17,7 @@ from syncd.instants import rfc3339, rfc3339_or_none
 from syncd.management.tables import Values, file_only
 from syncd.outbox.deliver import next_step
 from syncd.outbox.plan import Step
-from syncd.store import belongings, bookings, farewells, pulls
+from syncd.store import belongings, bookings, farewells, outbox, pulls
 from syncd.store.access import SIGNED_IN, how_to_connect
 from syncd.store.models import LIVE_STATES, Account, Booking, BookingEvent, Calendar, Freelancer, OutboxItem
 from syncd.store.settings import read_again, reading_of
@@ -202,5 +202,7 @@ def _owed(session: Session, row: Account) -> Iterator[Owed]:
     for booking in session.scalars(waiting.order_by(Booking.starts_at)).all():
         if booking.event.attempted_starts_at is None and booking.event.remote_id is None:
             booking.event.calendar_id = None
+        elif next_step(booking) == "ask_link":
+            outbox.forget_link(session, booking)  # nobody will be asked for it
         else:
             yield Owed(booking.id, next_step(booking))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from icalendar import Calendar as ICalendar
+from sqlalchemy import select
 
 from providers import memory
 from providers.errors import GrantRevoked, PermissionDenied, Unavailable
@@ -16,10 +17,11 @@ from syncd.api.views import booking_json
 from syncd.booking import aftermath
 from syncd.care import owed as care
 from syncd.doctor.offers import examined
+from syncd.management.accounts import disconnect
 from syncd.outbox.plan import LINK_IS_HOPELESS_AFTER, pause_before_asking
 from syncd.store import outbox
 from syncd.store.bookings import Wanted, list_bookings
-from syncd.store.models import Booking, OutboxItem
+from syncd.store.models import Account, Booking, OutboxItem
 
 VIDEO = 'location = "video"'
 
@@ -417,3 +419,15 @@ def test_a_target_without_links_is_told_by_the_doctor(make_house, makes_links):
         told = [finding.what for finding in examined(session, house.services.situations, house.now)]
     what = 'ada/intro has location = "video", but home/Work makes no meeting links: join_url stays empty'
     assert (what in told) == (not makes_links)
+
+
+def test_an_account_that_is_disconnected_is_waited_for_no_longer(slow, at):
+    slow.remote.link_reads = 1_000
+    booking = slow.book(at(10, 1))
+    slow.sync()
+    with slow.services.store.write() as session:
+        account = session.scalars(select(Account)).one()
+        account.declared = False
+        assert disconnect(session, account, slow.now) == []
+    assert slow.count(OutboxItem) == 0
+    assert link(slow, booking) == (None, False)
