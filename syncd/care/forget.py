@@ -60,11 +60,15 @@ def forget(services: Services, handle: str, *, even_if_owed: bool = False) -> Fo
         left = _standing(services, session, person)
         if not even_if_owed:
             check_settled(left)
+        before = farewells.owed(session)
         for account in person.accounts:
             farewells.owe(session, account, services.clock())
+        parting = farewells.owed(session) - before
         belongings.drop_answers(session, _names(services, handle, belongings.names_in(session, person.id)))
         counts = belongings.erase(session, person.id)
-    permissions_owed = say_farewells(services, _PATIENCE)
+    say_farewells(services, _PATIENCE)
+    with services.store.read() as session:
+        permissions_owed = len(parting & farewells.owed(session))
     belongings.scrub(services.store.engine)
     return Forgotten(
         handle, counts["bookings"], counts["accounts"], counts["calendars"], left, permissions_owed=permissions_owed

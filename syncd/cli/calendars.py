@@ -16,10 +16,11 @@ from sqlalchemy import select
 from syncd.cli.setup import Opened, opened
 from syncd.cli.show import counted, print_json, print_table, say
 from syncd.errors import ApiError
-from syncd.management.accounts import disconnect
+from syncd.management.accounts import can_leave, disconnect
 from syncd.management.calendars import change_calendar
 from syncd.management.freelancers import find_freelancer
-from syncd.services import say_farewells
+from syncd.services import Services, say_farewells
+from syncd.store import farewells
 from syncd.store.access import SIGNED_IN
 from syncd.store.models import Account, Calendar, Freelancer
 from syncd.store.overview import calendar_json
@@ -151,9 +152,11 @@ def disconnect_account(config_path: Path, name: str, *, as_json: bool) -> int:
         services = installation.services
         with services.store.write() as session:
             account = _account(session, name)
+            before = farewells.owed(session)
             full, is_signed_in = f"{account.freelancer.handle}/{account.name}", account.provider in SIGNED_IN
             owed = len(disconnect(session, account, services.clock()))
-        given_back = is_signed_in and not say_farewells(services, _PATIENCE)
+            parting = farewells.owed(session) - before
+        given_back = is_signed_in and _gave_back(services, parting)
     if as_json:
         print_json({"account": full, "owed": owed, **({"given_back": given_back} if is_signed_in else {})})
         return 0
@@ -165,11 +168,19 @@ def disconnect_account(config_path: Path, name: str, *, as_json: bool) -> int:
     return 0
 
 
+def _gave_back(services: Services, parting: set[int]) -> bool:
+    say_farewells(services, _PATIENCE)
+    with services.store.read() as session:
+        return not parting & farewells.owed(session)
+
+
 def _account(session: Session, name: str) -> Account:
     handle, slash, account = name.partition("/")
-    found = select(Account).join(Freelancer).where(Account.active, Freelancer.removed.is_(False))
+    found = select(Account).join(Freelancer).where(Freelancer.removed.is_(False))
     named = found.where(Account.name == (account if slash else name))
-    rows = list(session.scalars(named.where(Freelancer.handle == handle) if slash else named))
+    rows = [
+        row for row in session.scalars(named.where(Freelancer.handle == handle) if slash else named) if can_leave(row)
+    ]
     if len(rows) == 1:
         return rows[0]
     if rows:

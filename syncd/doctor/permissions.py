@@ -78,13 +78,19 @@ def _lasting(row: Account, vault: Vault, label: str) -> Iterator[Finding]:
     except (ConfigError, GrantRevoked):
         return  # told elsewhere
     if grant.ends_at is not None:
-        what = (
-            f"the permission of {label} ends on {grant.ends_at:%Y-%m-%d %H:%M} UTC: the OAuth app is in state Testing"
-        )
-        yield mend("accounts", f"{what}, where permissions last 7 days", _next_step(row))
+        yield _ending(row, label, grant.granted_at, grant.ends_at)
     elif row.state == "needs_reconnect" and _ended_after(row, grant.granted_at, _TESTING_LASTS):
         what = f"the permission of {label} ended after about 7 days: so it does while an OAuth app is in state Testing"
         yield note("accounts", what, _next_step(row))
+
+
+def _ending(row: Account, label: str, granted_at: datetime, ends_at: datetime) -> Finding:
+    what = f"the permission of {label} ends on {ends_at:%Y-%m-%d %H:%M} UTC"
+    if abs(ends_at - granted_at - _TESTING_LASTS) <= _ABOUT:
+        why = "the OAuth app is in state Testing, where permissions last 7 days"
+        return mend("accounts", f"{what}: {why}", _next_step(row))
+    again = how_to_connect(row.provider, row.freelancer.handle, row.name)
+    return mend("accounts", f"{what}: it was given for a limited time", f"give it anew before: {again}")
 
 
 def _ended_after(row: Account, granted_at: datetime, lasts: timedelta) -> bool:

@@ -34,6 +34,17 @@ def find_account(session: Session, person: Freelancer, account_id: str) -> Accou
     return found if found is not None and found.active and found.freelancer_id == person.id else None
 
 
+def find_leaving(session: Session, person: Freelancer, account_id: str) -> Account | None:
+    """The freelancer's account that can be disconnected: also one that left the file, and whose access is kept."""
+    found = session.get(Account, account_id)
+    return found if found is not None and found.freelancer_id == person.id and can_leave(found) else None
+
+
+def can_leave(row: Account) -> bool:
+    """Whether there is anything to disconnect."""
+    return row.active or (row.credential is not None and not row.declared)
+
+
 def list_accounts(session: Session, person: Freelancer, after: str, limit: int) -> Sequence[Account]:
     """A freelancer's connected accounts by name, those behind `after`."""
     found = select(Account).where(Account.freelancer_id == person.id, Account.active, Account.name > after)
@@ -139,7 +150,7 @@ def disconnect(session: Session, row: Account, now: datetime) -> list[Owed]:
     """
     if row.declared:
         raise file_only(f"the account {row.name}")
-    if users := _named_by(row):
+    if row.active and (users := _named_by(row)):
         detail = f"its calendars are named by {', '.join(users)}: change what they block and where they are written to"
         raise ApiError("wrong-state", detail)
     owed = _disconnect(session, row, now)

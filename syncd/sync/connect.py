@@ -65,7 +65,7 @@ class Known:
     """The freelancer, and what an account of that name has chosen so far; of a new one everything blocks.
 
     `provider` and `user` are what it is and whose, "" where that is open; `calendars` are those chosen when it was last
-    listed, `takes` the one among them that consultations are written to.
+    listed, `takes` the one among them that consultations are written to: none while it waits for its first permission.
     """
 
     freelancer_id: str
@@ -112,7 +112,8 @@ def known_account(session: Session, handle: str, name: str, provider: str = "") 
 
 
 def _known(freelancer_id: str, addresses: frozenset[str], account: Account) -> Known:
-    chosen = [row for row in account.calendars if row.is_pulled and not row.gone]
+    listed = account.calendars if account.credential is not None else []  # else they may be somebody else's
+    chosen = [row for row in listed if row.is_pulled and not row.gone]
     return Known(
         freelancer_id,
         addresses,
@@ -231,7 +232,7 @@ def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) 
     if account is None:
         account = Account(id=new_id("acc"), name=wanted.name, created_at=now, missing=[], attempts=0)
         freelancer.accounts.append(account)
-    elif account.provider != wanted.provider:
+    elif account.provider != wanted.provider or _is_anothers(account, wanted):
         _part(storing, account)
     elif wanted.provider in SIGNED_IN:
         channels.distrust(session, account.id)
@@ -255,9 +256,15 @@ def store_account(storing: Storing, wanted: Wanted, known: Known, found: Found) 
 
 
 def _part(storing: Storing, account: Account) -> None:
-    """Another provider takes the name: what opened the old account opens nothing any more."""
+    """Another provider or user takes the name: what opened the old account opens nothing any more."""
     farewells.owe(storing.session, account, storing.now)
     account.credential = None
+
+
+def _is_anothers(account: Account, wanted: Wanted) -> bool:
+    """Whether somebody else gave the permission that is kept: one that the file declared once keeps it."""
+    is_signed_in = account.provider in SIGNED_IN and account.credential is not None
+    return is_signed_in and account.username.casefold() != wanted.access.username.casefold()
 
 
 def _fill(config: Config, account: Account, wanted: Wanted) -> None:

@@ -454,6 +454,18 @@ def test_disconnecting_gives_the_permission_back(web, google):
     assert (google.oauth.permissions, web.rows(Farewell)) == ({}, [])
 
 
+def test_an_account_that_left_the_file_can_be_disconnected(web, google):
+    web.connect()
+    path = f"{ACCOUNTS}/{web.account()['id']}"
+    with web.house.services.store.write() as session:
+        session.scalars(select(Account).where(Account.provider == "google")).one().active = False
+    assert web.house.get(path, token=web.key).status_code == 404
+    assert web.house.call("DELETE", path, token=web.key).status_code == 200
+    assert say_farewells(web.house.services) == 0
+    assert google.oauth.permissions == {}
+    assert web.house.call("DELETE", path, token=web.key).status_code == 404
+
+
 def test_a_permission_that_another_account_lives_by_stays(web, google):
     web.connect(name="one")
     web.connect(name="two")

@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 import urllib.request
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +19,8 @@ import pytest
 from sqlalchemy import select
 
 from providers.google.permissions import FREE_BUSY, LISTING, READING, WRITING_ALL, WRITING_OWN, Grant
-from syncd.store.access import access_of
+from syncd.store import farewells
+from syncd.store.access import Access, access_of, renew_access, sealed_whole
 from syncd.store.models import Account, Farewell
 
 GOOGLE = """
@@ -413,12 +416,29 @@ def test_what_cannot_be_given_back_at_once_is_given_back_by_a_later_pass(shell, 
     assert google.oauth.permissions == {}
 
 
-def test_a_freelancer_who_is_forgotten_gives_the_permission_back(shell, google):
+def test_a_freelancer_who_is_forgotten_gives_the_permission_back(shell, google, inside):
     shell("freelancer", "add", "eve", "--time-zone", "UTC")
     assert shell("connect", "google", "eve").code == 0
     assert google.oauth.permissions
-    assert shell("forget", "eve", "--yes").code == 0
+    house = inside()
+    with house.store.write() as session:
+        another = sealed_whole(Access("", "bob@example.com", "x"), house.services.vault)
+        later = datetime.now(UTC) + timedelta(days=1)
+        farewells.owe_unkept(session, "google", another, later, datetime.now(UTC))
+    told = shell("forget", "eve", "--yes", "--json")
+    assert (told.code, told.json["permissions_owed"]) == (0, 0), "that of another is none of hers"
     assert google.oauth.permissions == {}
+
+
+def test_an_account_that_left_the_file_can_be_disconnected(shell, google, account):
+    shell.configure(GOOGLE.format(**google.endpoints) + DECLARED)
+    assert shell(*CONNECT, "--name", "work").code == 0
+    shell.configure(GOOGLE.format(**google.endpoints))
+    assert shell("accounts").code == 0
+    assert (account()[0].active, bool(google.oauth.permissions)) == (False, True)
+    assert "permission was given back" in shell("disconnect", "work").out
+    assert (account()[1], google.oauth.permissions) == (None, {})
+    shell.fails(1, "there is no account 'work'", "disconnect", "work")
 
 
 def test_an_account_whose_permission_was_revoked_says_what_to_do(shell, google):
@@ -432,6 +452,19 @@ def test_an_account_whose_permission_was_revoked_says_what_to_do(shell, google):
     assert shell(*CONNECT).code == 0
     assert shell("run", "--once").code == 0
     assert told not in shell("status").out
+
+
+def test_doctor_tells_a_limited_permission_from_one_of_an_app_in_testing(shell, google, inside):
+    assert shell(*CONNECT).code == 0
+    house, now = inside(), datetime.now(UTC)
+    with house.store.write() as session:
+        row = session.scalars(select(Account)).one()
+        access = access_of(row, house.services.vault)
+        limited = replace(Grant.read(access.secret), ends_at=now + timedelta(days=30))
+        renew_access(row, house.services.vault, replace(access, secret=limited.text()), now)
+    told = shell("doctor").out
+    assert "it was given for a limited time" in told
+    assert "Testing" not in told
 
 
 def test_doctor_warns_of_permissions_that_end_after_seven_days(shell, google):

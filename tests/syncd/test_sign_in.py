@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,8 +17,8 @@ from syncd.store import leases
 from syncd.store.access import Access, access_of, renew_access
 from syncd.store.models import Account, Farewell
 from syncd.sync import sign_in
-from syncd.sync.connect import Found, Known
-from syncd.sync.listing import plan_choice
+from syncd.sync.connect import Found, Known, Storing, Wanted, known_account, store_account
+from syncd.sync.listing import apply_listing, plan_choice
 
 NOBODY = Known("frl_1", frozenset())
 CALENDARS = [
@@ -52,6 +53,7 @@ def grant(*scopes):
         (Known("frl_1", frozenset(), calendars=(CALENDARS[3],)), False, FIRST | {FREE_BUSY}),
         (Known("frl_1", frozenset(), calendars=(CALENDARS[1],), takes=CALENDARS[1]), True, FIRST | {WRITING_ALL}),
         (Known("frl_1", frozenset(), calendars=(CALENDARS[1],)), False, FIRST),
+        (Known("frl_1", frozenset(), takes=RemoteCalendar("old", "Old", role=None)), True, FIRST | {WRITING_OWN}),
     ],
 )
 def test_no_more_is_asked_for_than_is_known_to_be_needed(known, takes_bookings, scopes):
@@ -86,6 +88,8 @@ def test_an_account_stays_its_users_however_the_address_is_written():
     sign_in.check_user("", "work", known)
     with pytest.raises(ApiError, match=r"this account is Ada@Example.com's, and bob@example.com has signed in"):
         sign_in.check_user("bob@example.com", "work", known)
+    with pytest.raises(ApiError, match=r'or set username = "bob@example.com" in its section of the configuration'):
+        sign_in.check_user("bob@example.com", "work", replace(known, is_declared=True))
     other = Known("frl_1", frozenset(), is_connected=True, provider="caldav", user="ada")
     with pytest.raises(ApiError, match=r"another kind \(caldav\)"):
         sign_in.check_user("ada@example.com", "work", other)
@@ -121,6 +125,20 @@ def sign_in_as(house, user):
         renew_access(row, house.services.vault, Access("", user, grant(*FIRST).text()), house.now)
 
 
+def known(house):
+    with house.services.store.read() as session:
+        return known_account(session, "ada", "work", "google")
+
+
+def take_name(house, user):
+    """Connect an account under the same name."""
+    services, found = house.services, Found(CALENDARS, plan_choice(CALENDARS, ["*"], ""))
+    with services.store.write() as session:
+        wanted = Wanted("google", "work", Access("", user, grant(*FIRST).text()))
+        storing = Storing(session, services.config, services.vault, house.now)
+        store_account(storing, wanted, known_account(session, "ada", "work", "google"), found)
+
+
 def test_a_declared_account_waits_for_its_owner_and_says_for_what(house):
     house.apply(text=DECLARED)
     row = account(house)
@@ -153,6 +171,30 @@ def test_an_account_that_the_file_gives_to_another_user_waits_for_that_one(house
     row = account(house)
     assert (row.state, row.credential, row.username) == ("needs_reconnect", None, "bob@example.com")
     assert house.count(Farewell) == 1
+
+
+def test_of_calendars_that_another_user_had_nothing_is_asked(house):
+    house.apply(text=DECLARED + 'target = "team"\n')
+    sign_in_as(house, "ada@example.com")
+    with house.services.store.write() as session:
+        apply_listing(session.scalars(select(Account).where(Account.name == "work")).one(), CALENDARS, house.now)
+    assert known(house).takes.role == "writer"
+    house.apply(text=DECLARED + 'target = "team"\nusername = "bob@example.com"\n')
+    assert (known(house).takes, known(house).calendars) == (None, ())
+
+
+def test_an_account_that_left_the_file_keeps_its_permission_until_another_user_takes_its_name(house):
+    house.apply(text=DECLARED)
+    sign_in_as(house, "ada@example.com")
+    house.apply(text=DECLARED.partition("[freelancers.ada.accounts")[0])
+    row = account(house)
+    assert (row.active, row.credential is not None, house.count(Farewell)) == (False, True, 0)
+    take_name(house, "Ada@example.com")
+    assert house.count(Farewell) == 0
+    house.apply(text=DECLARED)
+    house.apply(text=DECLARED.partition("[freelancers.ada.accounts")[0])
+    take_name(house, "bob@example.com")
+    assert (account(house).username, house.count(Farewell)) == ("bob@example.com", 1)
 
 
 def test_an_account_that_becomes_another_kind_gives_its_permission_back(house):

@@ -150,6 +150,10 @@ def _account(desk: Desk, handle: str, account_id: str) -> Account:
     return there(accounts.find_account(desk.session, desk.freelancer(handle), account_id), "account")
 
 
+def _leaving(desk: Desk, handle: str, account_id: str) -> Account:
+    return there(accounts.find_leaving(desk.session, desk.freelancer(handle), account_id), "account")
+
+
 @router.patch(_ONE, operation_id="update_account", responses={200: {"model": AccountView}, **CHANGING, **_ASKING})
 def update_account(
     request: Request, handle: str, account_id: str, sent: AccountSettings, if_match: IfMatch = None
@@ -212,12 +216,12 @@ def disconnect_account(request: Request, handle: str, account_id: str, if_match:
     """Forget an account's password and all that its calendars said; the answer names what was still owed to it."""
 
     def action(desk: Desk) -> Answer:
-        row = _account(desk, handle, account_id)
+        row = _leaving(desk, handle, account_id)
         owed = accounts.disconnect(desk.session, row, desk.now)
         left = [{"booking": one.booking_id, "step": one.step} for one in owed]
         return Answer.of(200, {"id": row.id, "name": row.name, "owed": left})
 
-    return change(request, if_match, _shown(handle, account_id), action)
+    return change(request, if_match, lambda desk: accounts.account_json(_leaving(desk, handle, account_id)), action)
 
 
 Full = Annotated[
