@@ -74,7 +74,8 @@ def _failed(problem: ApiError | ProviderError | ConfigError) -> Response:
     kind = problem_type(problem)
     log.info("a sign-in ended without an account", reason=kind.code if kind else type(problem).__name__)
     if isinstance(problem, ApiError):
-        return page(problem.problem.status, "Not connected", str(problem))
+        more = ": load this page again in a moment" if problem.code == "rate-limited" else ""
+        return page(problem.problem.status, "Not connected", f"{problem}{more}")
     if isinstance(problem, ConfigError):
         return page(503, "Not connected", "Google isn't set up here any more: the operator of this service knows why.")
     return page(403 if isinstance(problem, AuthorizationError) else 502, "Not connected", scrub(str(problem)))

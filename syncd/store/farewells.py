@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from providers.model import Watch
@@ -66,10 +66,12 @@ def owe_unkept(session: Session, provider: str, sealed: bytes, due_at: datetime,
 def make_room(session: Session, provider: str, until: datetime, now: datetime) -> None:
     """Say nothing while a person may be signing in anew: a farewell to them would end what they are giving.
 
-    One is held back no longer than it would be tried.
+    What is said this very moment, for the first time, is over before they have answered. One is held back no longer
+    than it would be tried.
     """
-    waiting = (Farewell.provider == provider, Farewell.due_at < until, Farewell.created_at > now - GIVEN_UP_AFTER)
-    session.execute(update(Farewell).where(*waiting).values(due_at=until))
+    waits = or_(Farewell.attempts > 0, Farewell.due_at > now)
+    held = (Farewell.provider == provider, Farewell.due_at < until, Farewell.created_at > now - GIVEN_UP_AFTER, waits)
+    session.execute(update(Farewell).where(*held).values(due_at=until))
 
 
 def hasten(session: Session, farewell_id: int, now: datetime) -> None:

@@ -133,6 +133,8 @@ def end(reception: Reception, asking: Asking, code: str) -> Signed:
     """
     from providers.google.oauth import exchange  # with its libraries, once somebody signs in
 
+    with reception.store.write() as session:
+        make_room(session, reception.clock())
     try:
         grant = exchange(reception.client, asking, code, reception.clock(), reception.patience)
     except GrantRevoked as error:

@@ -148,7 +148,7 @@ def test_a_sign_in_waits_for_room(web):
     page = web.come_back(query)
     for _ in held:
         connecting._room.release()
-    assert page.status_code == 429
+    assert (page.status_code, "load this page again" in page.text) == (429, True)
     assert web.come_back(query).status_code == 200
 
 
@@ -480,8 +480,6 @@ def test_an_account_that_is_connected_anew_meanwhile_keeps_its_new_permission(we
     web.connect()
     web.house.call("DELETE", f"{ACCOUNTS}/{web.account()['id']}", token=web.key)
     web.connect()
-    assert say_farewells(web.house.services) == 1, "not while somebody signs in"
-    web.house.clock.forward(minutes=10)
     assert say_farewells(web.house.services) == 0
     assert google.oauth.permissions
     assert web.account()["state"] == "ok"

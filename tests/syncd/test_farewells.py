@@ -66,6 +66,11 @@ class Leaving:
             farewells.owe(session, row, self.house.now)
             row.active, row.credential = False, None
 
+    def begin(self):
+        """Somebody begins to sign in."""
+        with self.house.services.store.write() as session:
+            sign_in.make_room(session, self.house.now)
+
     def say(self):
         services = self.house.services
         saying = Saying(services.store, services.vault, self.reach, open_provider, self.house.clock, patience=2.0)
@@ -189,16 +194,26 @@ def test_a_permission_of_nobody_knows_whom_stays_while_any_account_lives_by_one(
     assert {user for user, _ in google.oauth.permissions} == {"bob@example.com"}
 
 
-def test_no_farewell_is_said_while_somebody_signs_in_but_for_ever_none_waits(leaving, google):
+def test_a_late_farewell_waits_while_somebody_signs_in_but_not_for_ever(leaving, google):
     leaving.leave(leaving.account())
-    until = leaving.house.now + timedelta(days=3)
-    while leaving.house.now <= until:
-        with leaving.house.services.store.write() as session:
-            sign_in.make_room(session, leaving.house.now)
-        if leaving.house.now < until:
-            assert leaving.say() == 1
-            assert google.oauth.permissions
-        leaving.house.later(hours=12)
+    there, leaving.reach = leaving.reach, Reach()
+    assert leaving.say() == 1, "Google can't be reached"
+    leaving.reach, until = there, leaving.house.now + timedelta(days=3)
+    while leaving.house.now < until:
+        leaving.begin()
+        leaving.house.later(minutes=9)
+        leaving.begin()
+        leaving.house.later(minutes=9)
+        assert leaving.say() == 1
+        leaving.house.later(hours=9)
+    leaving.begin()
+    assert leaving.say() == 0
+    assert google.oauth.permissions == {}
+
+
+def test_a_farewell_that_is_said_this_moment_waits_for_nobody(leaving, google):
+    leaving.leave(leaving.account())
+    leaving.begin()
     assert leaving.say() == 0
     assert google.oauth.permissions == {}
 
