@@ -276,9 +276,8 @@ def test_only_the_answer_that_was_asked_for_opens_the_door(ask, google, account)
     assert account()[1].scopes == {LISTING, READING}
 
 
-@pytest.mark.parametrize("port", ["-1", "65536"])
-def test_a_port_that_cannot_be_is_refused(shell, google, port):
-    done = shell(*CONNECT, "--port", port)
+def test_a_port_that_cannot_be_is_refused(shell):
+    done = shell(*CONNECT, "--port", "65536")
     assert (done.code, "Invalid value for '--port'" in done.err) == (2, True), done
 
 
@@ -307,17 +306,15 @@ def test_what_a_browser_is_shown_holds_no_code_and_says_what_to_do(ask):
     assert asked.state not in err.replace(asked.url, "")
 
 
-@pytest.mark.parametrize("second", ["bob@example.com", "ada@example.com"])
-def test_a_second_question_that_comes_to_nothing_gives_both_answers_back(ask, google, second):
+def test_a_second_question_that_comes_to_nothing_gives_both_answers_back(ask, google):
     google.make_calendar("Team", role="writer")
     asked = ask("--target", "Team")
     asked.consent()
     while len(found := re.findall(r"^http\S+$", asked.told, re.MULTILINE)) < 2:
         asked.told += asked.process.stderr.readline()
-    asked.url, google.oauth.user = found[1], second
-    google.oauth.grants_only = frozenset({LISTING, READING})
+    asked.url, google.oauth.user = found[1], "bob@example.com"
     asked.consent()
-    assert asked.end()[0] != 0
+    assert asked.end()[0] == 1
     assert google.oauth.permissions == {}
 
 
