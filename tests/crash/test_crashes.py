@@ -19,8 +19,8 @@ import pytest
 from stages import KINDS, NOTES
 
 PARTS = {"caldav": 4, "google": 1}
-EVERY = {"caldav": 3, "google": 40}
-"""It takes minutes to die after each effect: so each day every third one is taken, or fortieth, and others the day
+EVERY = {"caldav": 2, "google": 20}
+"""It takes minutes to die after each effect: so each day every second one is taken, or twentieth, and others the day
 after."""
 if os.environ.get("SYNCD_EVERY_EFFECT"):
     EVERY = dict.fromkeys(EVERY, 1)
