@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from googleapiclient.discovery import Resource, build
 from googleapiclient.http import HttpRequest
 
-from providers.errors import ProviderError, RateLimited, Transient, Unavailable
+from providers.errors import ProviderError, Transient, Unavailable
 from providers.google.failures import translated
 from providers.google.http import Http, open_google_session
 from providers.google.oauth import bearer, tokens_of
@@ -77,8 +77,7 @@ class Calls:
     def _rested(self, error: ProviderError, pause: float) -> bool:
         """Wait before the next try; False where there is no time left for one, or waiting so little can't help."""
         wait = pause * (1 - random.random() / 2)  # noqa: S311 - spreads tries, guards nothing
-        if isinstance(error, RateLimited) or error.retry_after is not None:
-            wait = max(wait, error.retry_after or 0.0)
+        wait = max(wait, error.retry_after or 0.0)
         if wait > _LONGEST_ASKED or time.monotonic() + wait >= self._until:
             return False
         time.sleep(wait)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from providers import ical
 from providers.errors import InvalidResponse, NotFound, ProviderError
 from providers.google.calls import Calls
 from providers.google.failures import leaf_of_answer
+from providers.google.wire import instant
 from providers.ical_values import to_utc
 from providers.model import RemoteCalendar, RemoteEvent, Window
 
@@ -67,8 +68,8 @@ def _cut(window: Window) -> Iterator[Window]:
 
 def _question(calendars: Sequence[str], span: Window) -> dict[str, Any]:
     return {
-        "timeMin": f"{span.start_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "timeMax": f"{span.end_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "timeMin": instant(span.start_at),
+        "timeMax": instant(span.end_at),
         "timeZone": "UTC",
         "calendarExpansionMax": MOST_CALENDARS,
         "items": [{"id": name} for name in calendars],

@@ -1,6 +1,7 @@
 """How requests to Google travel: by our own transport, in the shape that Google's two libraries ask of theirs.
 
-Decides time-outs, bounds and deadlines by `providers.transport`, and that a refused access token is replaced once.
+Decides time-outs, bounds and deadlines by `providers.transport`, that a refused access token is replaced once, and
+which answer of the token endpoint is one.
 Refuses to know what is asked. `httplib2`, which the API library would use, knows no deadline, no bound of bytes, and
 can't be shared between threads.
 """
@@ -50,7 +51,6 @@ class Http:
 
     def __init__(self, session: GuardedSession, bearer: Bearer) -> None:
         self._session, self._bearer = session, bearer
-        self.requests = 0
 
     def request(
         self,
@@ -72,7 +72,6 @@ class Http:
     def _send(
         self, uri: str, method: str, body: str | bytes | None, headers: Mapping[str, str] | None, token: str
     ) -> _Answer:
-        self.requests += 1
         signed = {**(headers or {}), "authorization": f"Bearer {token}"}
         signed.pop("accept-encoding", None)  # the session says which encodings it can bound
         answer = self._session.request(method, uri, data=body, headers=signed, allow_redirects=False)

@@ -124,12 +124,8 @@ def compared(calls: Calls, calendar: RemoteCalendar, known: Mapping[str, str]) -
 
 def instances_in(calls: Calls, calendar: RemoteCalendar, window: Window) -> Iterator[Page]:
     """What lies in a span, series as their instances, each in the place of an override."""
-    span = {"timeMin": _instant(window.start_at), "timeMax": _instant(window.end_at)}
+    span = {"timeMin": wire.instant(window.start_at), "timeMax": wire.instant(window.end_at)}
     yield from _listed(calls, calendar, single=True, **span)
-
-
-def _instant(at: Any) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _listed(calls: Calls, calendar: RemoteCalendar, *, single: bool = False, **more: str) -> Iterator[Page]:

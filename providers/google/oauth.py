@@ -84,7 +84,7 @@ class Tokens:
 
     def __init__(self, client: OAuthClient, grant: Grant) -> None:
         self._token_uri = client.token_uri
-        self._held = Credentials(  # type: ignore[no-untyped-call]
+        self._held = Credentials(  # type: ignore[no-untyped-call] # google-auth has types for little
             None,
             refresh_token=grant.refresh_token,
             token_uri=client.token_uri,
@@ -126,7 +126,7 @@ class Tokens:
     def _renew(self, session: GuardedSession) -> None:
         try:
             with translated(self._token_uri):
-                self._held.refresh(AuthRequest(session))  # type: ignore[no-untyped-call]
+                self._held.refresh(AuthRequest(session))  # type: ignore[no-untyped-call] # as above
         except ProviderError as error:
             self._held.token = None
             self._failed = (time.monotonic(), error)

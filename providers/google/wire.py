@@ -264,7 +264,12 @@ def changed_event(event: ConsultationEvent) -> dict[str, Any]:
 
 
 def _at(moment: datetime) -> dict[str, Any]:
-    return {"dateTime": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {"dateTime": instant(moment)}
+
+
+def instant(moment: datetime) -> str:
+    """An instant as Google takes it: RFC 3339, in UTC, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _description(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections import deque
 from datetime import UTC, datetime
 
@@ -157,10 +156,8 @@ def test_a_server_that_asks_for_a_long_pause_is_left_alone(google, opened):
 
 def test_nobody_rests_beyond_their_patience(google, opened):
     google.answers.extend([refusal(503, "backendError")] * 3)
-    began = time.monotonic()
     with pytest.raises(Unavailable):
         pull(opened(pauses=(300.0, 300.0), patience=5.0))
-    assert time.monotonic() - began < 60
     assert len(google.seen) == 1
 
 
